@@ -1,4 +1,4 @@
-//! What targets that send whole requests share: taking the input apart, the shipped server without sockets, and answers.
+//! Shared by targets that send whole requests: parsing the input, a server without sockets, and responses.
 
 use axum::body::Body;
 use axum::http::header::{HOST, HeaderName, HeaderValue};
@@ -8,7 +8,7 @@ use foxden_test_support::server::TestServer;
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
 
-/// The input up to the first byte that is not UTF-8.
+/// Returns the input up to the first byte that is not UTF-8.
 pub fn text(bytes: &[u8]) -> &str {
     let first = bytes.utf8_chunks().next();
     first.map_or("", |chunk| chunk.valid())
@@ -17,21 +17,21 @@ pub fn text(bytes: &[u8]) -> &str {
 /// The secret that signs tokens.
 pub const SECRET: &str = "a secret that all targets share";
 
-/// A request as an input describes it.
-pub struct Aimed {
-    /// How it is sent.
+/// A request, as an input describes it.
+pub struct RequestInput {
+    /// The method.
     pub method: &'static str,
-    /// The path with its hostile end.
+    /// The path, which ends with text of the input.
     pub path: String,
-    /// The name of the hostile header.
+    /// The name of the header that the input sets.
     pub name: &'static str,
-    /// The hostile header.
+    /// The value of that header.
     pub value: HeaderValue,
-    /// The hostile body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-/// A status, whether the answer says that it is JSON, and its body.
+/// The parts of a response that targets check.
 pub struct Answer {
     pub status: u16,
     pub is_json: bool,
@@ -39,28 +39,29 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Aimed {
-    /// Takes an input apart: two bytes that choose where it goes and which header, then two lines and the rest.
-    pub fn read(
+impl RequestInput {
+    /// Parses an input: two bytes that choose the route and the header, a line that extends the path, a line with the value
+    /// of the header, and the body.
+    pub fn parse(
         bytes: &[u8],
-        places: &[(&'static str, &'static str)],
+        routes: &[(&'static str, &'static str)],
         headers: &[&'static str],
     ) -> Option<Self> {
-        let (&[place, header], rest) = bytes.split_first_chunk()?;
-        let (method, path) = places[usize::from(place) % places.len()];
+        let (&[route, header], rest) = bytes.split_first_chunk()?;
+        let (method, path) = routes[usize::from(route) % routes.len()];
         let mut lines = rest.splitn(3, |&byte| byte == b'\n');
-        let more = std::str::from_utf8(lines.next()?).ok()?;
+        let suffix = std::str::from_utf8(lines.next()?).ok()?;
         Some(Self {
             method,
-            path: format!("{path}{more}"),
+            path: format!("{path}{suffix}"),
             name: headers[usize::from(header) % headers.len()],
             value: HeaderValue::from_bytes(lines.next().unwrap_or_default()).ok()?,
             body: lines.next().unwrap_or_default().to_vec(),
         })
     }
 
-    /// The request for this host, with these headers unless the hostile one replaces them.
-    pub fn over(self, host: &str, headers: &[(HeaderName, HeaderValue)]) -> Option<Request<Body>> {
+    /// Builds the request for this host, with these headers unless the input replaces one of them.
+    pub fn into_request(self, host: &str, headers: &[(HeaderName, HeaderValue)]) -> Option<Request<Body>> {
         let mut request = request(host, self.method, &self.path, self.body)?;
         let all = request.headers_mut();
         for (name, value) in headers {
@@ -71,24 +72,24 @@ impl Aimed {
     }
 }
 
-/// A request for this host.
+/// Builds a request for this host.
 pub fn request(host: &str, method: &str, path: &str, body: Vec<u8>) -> Option<Request<Body>> {
     let request = Request::builder().method(method).uri(path).header(HOST, host);
     request.body(Body::from(body)).ok()
 }
 
-/// A server and the runtime that it runs on.
-pub struct Host {
+/// A server with the runtime that it runs on.
+pub struct BlockingServer {
     /// The server.
-    pub server: TestServer,
+    pub inner: TestServer,
     runtime: Runtime,
 }
 
-impl Host {
-    /// The name of a server that only this machine reaches.
-    pub const PRIVATE: &str = "127.0.0.1:5000";
+impl BlockingServer {
+    /// The `Host` of a private server.
+    pub const PRIVATE_HOST: &str = "127.0.0.1:5000";
 
-    /// A server with these settings; it keeps objects in memory.
+    /// Opens a server with these settings; it stores objects in memory.
     pub fn open(settings: &[(&str, &str)]) -> Self {
         let always = [("storage.url", "memory:"), ("master_secret", SECRET)];
         let config = Config::of(&[&always, settings].concat()).expect("settings that are allowed");
@@ -98,12 +99,12 @@ impl Host {
             .expect("a runtime");
         let server = runtime.block_on(TestServer::open(&config, None));
         Self {
-            server: server.expect("a server in an empty folder opens"),
+            inner: server.expect("a server in an empty folder opens"),
             runtime,
         }
     }
 
-    /// A private server with open sign-up.
+    /// Opens a private server with open sign-up.
     pub fn open_private() -> Self {
         Self::open(&[("accounts.sign_up", "open")])
     }
@@ -113,35 +114,35 @@ impl Host {
         self.runtime.block_on(future)
     }
 
-    /// What the server answers.
-    pub fn ask(&self, request: Request<Body>) -> Answer {
+    /// Sends a request and returns the response.
+    pub fn send(&self, request: Request<Body>) -> Answer {
         self.runtime
-            .block_on(async { answer(self.server.answer(request).await).await })
+            .block_on(async { answer(self.inner.answer(request).await).await })
     }
 }
 
-/// Something that a target opens, and opens anew after so many inputs, so that it does not fill up.
-pub struct Renewed<T> {
+/// A value that is recreated after a number of inputs, so that it does not fill up.
+pub struct Recreated<T> {
     open: fn() -> T,
-    most: u32,
+    limit: u32,
     current: Option<T>,
     inputs: u32,
 }
 
-impl<T> Renewed<T> {
-    /// It is opened with the first input.
-    pub const fn every(most: u32, open: fn() -> T) -> Self {
+impl<T> Recreated<T> {
+    /// Recreates the value after `limit` inputs. The first is created with the first input.
+    pub const fn every(limit: u32, open: fn() -> T) -> Self {
         Self {
             open,
-            most,
+            limit,
             current: None,
             inputs: 0,
         }
     }
 
-    /// The one for the next input.
+    /// Returns the value for the next input.
     pub fn next(&mut self) -> &mut T {
-        if self.inputs >= self.most {
+        if self.inputs >= self.limit {
             (self.current, self.inputs) = (None, 0);
         }
         self.inputs += 1;
@@ -155,7 +156,7 @@ async fn answer(response: Response<Body>) -> Answer {
     let is_json = kind.is_some_and(|kind| kind == "application/json");
     let has_weave_time = response.headers().contains_key("x-weave-timestamp");
     let body = response.into_body().collect().await;
-    let body = body.expect("memory does not break off").to_bytes();
+    let body = body.expect("a body in memory is complete").to_bytes();
     Answer {
         status,
         is_json,
@@ -165,14 +166,15 @@ async fn answer(response: Response<Body>) -> Answer {
 }
 
 impl Answer {
-    /// What says it is JSON is; nothing at all is no lie.
+    /// Checks that a response declared as JSON is JSON. Its body may be empty.
     pub fn check_json(&self) {
         if self.is_json && !self.body.is_empty() {
-            serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).expect("what says it is JSON is");
+            serde_json::from_slice::<serde::de::IgnoredAny>(&self.body)
+                .expect("a response declared as JSON is JSON");
         }
     }
 
-    /// Nothing went wrong but what may.
+    /// Checks that the server has no error but 503.
     pub fn check_status(&self) {
         let Self { status, body, .. } = self;
         assert!(

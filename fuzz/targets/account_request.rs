@@ -1,42 +1,43 @@
-//! A whole request for the account API or the tokenserver, from a signed-in browser: the end of its path,
-//! a header and its body are hostile. The first two bytes choose where it goes and which header; two lines
-//! and the rest follow.
+//! A whole request for the account API or the tokenserver, from a signed-in browser. The input gives the end of its path,
+//! a header and its body: see `RequestInput::parse`.
 
 use std::cell::RefCell;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use data_encoding::HEXLOWER;
 use foxden_accounts::{CredentialKind, SecretToken, Secrets};
-use foxden_fuzz::{Aimed, Host, Renewed, request};
+use foxden_fuzz::{BlockingServer, Recreated, RequestInput, request};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A server with one account.
 struct SignedIn {
-    host: Host,
+    server: BlockingServer,
     bearer: HeaderValue,
 }
 
 thread_local! {
-    static SIGNED_IN: RefCell<Renewed<SignedIn>> = const { RefCell::new(Renewed::every(2000, SignedIn::new)) };
+    static SIGNED_IN: RefCell<Recreated<SignedIn>> = const { RefCell::new(Recreated::every(2000, SignedIn::new)) };
 }
 
 /// Sends the request of one input.
 pub fn fuzz(bytes: &[u8]) {
     SIGNED_IN.with_borrow_mut(|signed_in| {
-        let SignedIn { host, bearer } = signed_in.next();
-        let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
+        let SignedIn { server, bearer } = signed_in.next();
+        let input = RequestInput::parse(bytes, &ROUTES, &HEADERS);
         let headers = [(AUTHORIZATION, bearer.clone()), (CONTENT_TYPE, JSON)];
-        let Some(request) = aimed.and_then(|aimed| aimed.over(Host::PRIVATE, &headers)) else {
+        let Some(request) =
+            input.and_then(|input| input.into_request(BlockingServer::PRIVATE_HOST, &headers))
+        else {
             return;
         };
-        let answer = host.ask(request);
+        let answer = server.send(request);
         answer.check_status();
         answer.check_json();
     });
 }
 
-const PLACES: [(&str, &str); 30] = [
+const ROUTES: [(&str, &str); 30] = [
     ("POST", "/v1/account/create"),
     ("POST", "/v1/account/login"),
     ("POST", "/v1/account/status"),
@@ -81,20 +82,25 @@ const HEADERS: [&str; 8] = [
 
 impl SignedIn {
     fn new() -> Self {
-        let host = Host::open_private();
-        let bearer = sign_up(&host);
-        Self { host, bearer }
+        let server = BlockingServer::open_private();
+        let bearer = sign_up(&server);
+        Self { server, bearer }
     }
 }
 
-/// Makes the account and gives what its session shows as `Bearer`.
-fn sign_up(host: &Host) -> HeaderValue {
+/// Creates the account. Returns the `Authorization` header of its session.
+fn sign_up(server: &BlockingServer) -> HeaderValue {
     let proof = "0".repeat(64);
     let body = format!(r#"{{"email":"ann@example.org","authPW":"{proof}"}}"#);
-    let request = request(Host::PRIVATE, "POST", "/v1/account/create", body.into_bytes());
+    let request = request(
+        BlockingServer::PRIVATE_HOST,
+        "POST",
+        "/v1/account/create",
+        body.into_bytes(),
+    );
     let mut request = request.expect("a request");
     request.headers_mut().insert(CONTENT_TYPE, JSON);
-    let answer = host.ask(request);
+    let answer = server.send(request);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     let answer: serde_json::Value = serde_json::from_slice(&answer.body).expect("an answer");
     let token = HEXLOWER

@@ -1,6 +1,5 @@
-//! A whole request of Sync 1.1 for storage: the end of its path, its query, a header and its body are hostile, or the
-//! header that says who asks. The first two bytes choose where it goes and which header; two lines and the rest
-//! follow.
+//! A whole request of Sync 1.1. The input gives the end of its path, its query, a header (perhaps `Authorization`) and its
+//! body: see `RequestInput::parse`.
 
 use std::cell::RefCell;
 
@@ -9,14 +8,14 @@ use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use data_encoding::BASE64;
 use foxden_accounts::legacy::NewLegacyAccount;
-use foxden_fuzz::{Aimed, Host, Renewed};
+use foxden_fuzz::{BlockingServer, Recreated, RequestInput};
 use foxden_test_support::server::operator;
 
 const NAME: &str = "sync.example.org";
 const PASSWORD: &str = "correct horse";
 
 thread_local! {
-    static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
+    static SERVER: RefCell<Recreated<BlockingServer>> = const { RefCell::new(Recreated::every(500, open)) };
 }
 
 /// Sends the request of one input.
@@ -24,10 +23,10 @@ pub fn fuzz(bytes: &[u8]) {
     let Some((request, is_known)) = request(bytes) else {
         return;
     };
-    HOST.with_borrow_mut(|host| {
-        let answer = host.next().ask(request);
+    SERVER.with_borrow_mut(|server| {
+        let answer = server.next().send(request);
         let status = answer.status;
-        // A client that tries hostile passwords has to wait in the end.
+        // Wrong passwords reach a rate limit in the end.
         assert!(status < 500 || (status == 503 && !is_known), "{status}");
         assert!(status != 401 || !is_known, "{status}");
         assert!(answer.has_weave_time);
@@ -35,7 +34,7 @@ pub fn fuzz(bytes: &[u8]) {
     });
 }
 
-const PLACES: [(&str, &str); 11] = [
+const ROUTES: [(&str, &str); 11] = [
     ("GET", "/1.1/ann/info/"),
     ("GET", "/1.1/ann/storage/tabs?"),
     ("GET", "/1.0/ann/storage/tabs/"),
@@ -57,12 +56,12 @@ const HEADERS: [&str; 6] = [
     "authorization",
 ];
 
-/// The request, and whether it shows who asks.
+/// Builds the request. The flag tells whether it has Ann's credentials and path.
 fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
-    let aimed = Aimed::read(bytes, &PLACES, &HEADERS)?;
-    let name = aimed.name;
-    let mut request = aimed.over(NAME, &[])?;
-    // A hostile end may make it another user's path, or none at all.
+    let input = RequestInput::parse(bytes, &ROUTES, &HEADERS)?;
+    let name = input.name;
+    let mut request = input.into_request(NAME, &[])?;
+    // The input may turn the path into another user's, or into an unknown one.
     let is_known = name != "authorization" && request.uri().path().split('/').nth(2) == Some("ann");
     if is_known {
         let header = format!("Basic {}", BASE64.encode(format!("ann:{PASSWORD}").as_bytes()));
@@ -72,9 +71,9 @@ fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
     Some((request, is_known))
 }
 
-/// A server with Ann's account, for which no input can do anything but be recognised.
-fn open() -> Host {
-    let host = Host::open(&[("public_url", "https://sync.example.org")]);
+/// Opens a server with Ann's account.
+fn open() -> BlockingServer {
+    let server = BlockingServer::open(&[("public_url", "https://sync.example.org")]);
     let new = NewLegacyAccount {
         name: "ann",
         address: "ann@example.org",
@@ -82,8 +81,9 @@ fn open() -> Host {
         is_authorised: true,
     };
     let operator = operator();
-    let accounts = host.server.accounts().expect("accounts are served");
-    host.block_on(accounts.create_legacy(new, &operator))
+    let accounts = server.inner.accounts().expect("accounts are served");
+    server
+        .block_on(accounts.create_legacy(new, &operator))
         .expect("a new account");
-    host
+    server
 }

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 
-/// What a target does with one input.
+/// The function of a target, which receives one input.
 type Target = fn(&[u8]);
 
 const TARGETS: [(&str, Target); 8] = [

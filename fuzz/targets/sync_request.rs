@@ -1,5 +1,5 @@
-//! A whole request for storage, signed as it should be: the end of its path, its query, a header and its body
-//! are hostile. The first two bytes choose where it goes and which header; two lines and the rest follow.
+//! A whole request of Sync 1.5 with a valid signature. The input gives the end of its path, its query, a header and its
+//! body: see `RequestInput::parse`.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use data_encoding::BASE64;
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
-use foxden_fuzz::{Aimed, Host, Renewed, SECRET};
+use foxden_fuzz::{BlockingServer, Recreated, RequestInput, SECRET};
 use foxden_model::{SeededRng, UserId};
 use foxden_test_support::server::START;
 use ring::hmac;
@@ -18,28 +18,28 @@ const BASE: &str = "https://sync.example.org";
 
 /// A server, and the user of the last input. Each input has a store of its own.
 struct Stores {
-    host: Host,
+    server: BlockingServer,
     user: UserId,
 }
 
 thread_local! {
-    static STORES: RefCell<Renewed<Stores>> = const { RefCell::new(Renewed::every(2000, Stores::new)) };
+    static STORES: RefCell<Recreated<Stores>> = const { RefCell::new(Recreated::every(2000, Stores::new)) };
 }
 
 /// Sends the request of one input.
 pub fn fuzz(bytes: &[u8]) {
-    let Some(mut aimed) = Aimed::read(bytes, &PLACES, &HEADERS) else {
+    let Some(mut input) = RequestInput::parse(bytes, &ROUTES, &HEADERS) else {
         return;
     };
     STORES.with_borrow_mut(|stores| {
-        let Stores { host, user } = stores.next();
+        let Stores { server, user } = stores.next();
         user.0 += 1;
-        aimed.path = aimed.path.replacen("{uid}", &user.to_string(), 1);
-        let Some(mut request) = aimed.over(NAME, &[]) else {
+        input.path = input.path.replacen("{uid}", &user.to_string(), 1);
+        let Some(mut request) = input.into_request(NAME, &[]) else {
             return;
         };
         sign(&mut request, &token(*user));
-        let answer = host.ask(request);
+        let answer = server.send(request);
         let status = answer.status;
         assert!(status < 500 && status != 401, "{status}");
         assert!(answer.has_weave_time);
@@ -50,13 +50,13 @@ pub fn fuzz(bytes: &[u8]) {
 impl Stores {
     fn new() -> Self {
         Self {
-            host: Host::open(&[("public_url", BASE)]),
+            server: BlockingServer::open(&[("public_url", BASE)]),
             user: UserId(0),
         }
     }
 }
 
-const PLACES: [(&str, &str); 11] = [
+const ROUTES: [(&str, &str); 11] = [
     ("GET", "/1.5/{uid}/info/"),
     ("GET", "/1.5/{uid}/storage/tabs?"),
     ("GET", "/1.5/{uid}/storage/tabs?ids=a,b&limit=2&offset="),

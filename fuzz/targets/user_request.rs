@@ -1,39 +1,39 @@
-//! A whole request for the User API, about an account that is there: the end of its path, a header and its body are
-//! hostile. The first two bytes choose where it goes and which header; two lines and the rest follow.
+//! A whole request for the User API, for an existing account. The input gives the end of its path, a header and its body:
+//! see `RequestInput::parse`.
 
 use std::cell::RefCell;
 
 use axum::http::header::{AUTHORIZATION, HeaderValue};
-use foxden_fuzz::{Aimed, Host, Renewed, request};
+use foxden_fuzz::{BlockingServer, Recreated, RequestInput, request};
 
-/// `ann` and her password, as Basic says them.
+/// Basic credentials of `ann`.
 const ANN: HeaderValue = HeaderValue::from_static("Basic YW5uOmNvcnJlY3QgaG9yc2U=");
-/// What lets a program make accounts.
+/// The secret with which programs create accounts.
 const ADMIN_SECRET: &str = "an administrator's word";
 
 thread_local! {
-    static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
+    static SERVER: RefCell<Recreated<BlockingServer>> = const { RefCell::new(Recreated::every(500, open)) };
 }
 
 /// Sends the request of one input.
 pub fn fuzz(bytes: &[u8]) {
-    HOST.with_borrow_mut(|host| {
-        let host = host.next();
-        let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
-        let request = aimed.and_then(|aimed| aimed.over(Host::PRIVATE, &[(AUTHORIZATION, ANN)]));
+    SERVER.with_borrow_mut(|server| {
+        let server = server.next();
+        let input = RequestInput::parse(bytes, &ROUTES, &HEADERS);
+        let request =
+            input.and_then(|input| input.into_request(BlockingServer::PRIVATE_HOST, &[(AUTHORIZATION, ANN)]));
         let Some(request) = request else {
             return;
         };
-        let answer = host.ask(request);
+        let answer = server.send(request);
         answer.check_status();
         if answer.is_json {
-            serde_json::from_slice::<Option<u8>>(&answer.body)
-                .expect("what says it is JSON is a number, or null");
+            serde_json::from_slice::<Option<u8>>(&answer.body).expect("a JSON response is a number, or null");
         }
     });
 }
 
-const PLACES: [(&str, &str); 14] = [
+const ROUTES: [(&str, &str); 14] = [
     ("GET", "/user/"),
     ("GET", "/user/1.0/"),
     ("PUT", "/user/1.0/"),
@@ -61,18 +61,23 @@ const HEADERS: [&str; 8] = [
 ];
 
 /// A server with Ann's account.
-fn open() -> Host {
-    let host = Host::open(&[
+fn open() -> BlockingServer {
+    let server = BlockingServer::open(&[
         ("accounts.sign_up", "open"),
         ("accounts.captcha", "question"),
         ("accounts.admin_secret", ADMIN_SECRET),
     ]);
     let body = br#"{"email":"ann@example.org","password":"correct horse"}"#;
-    let request = request(Host::PRIVATE, "PUT", "/user/1.0/ann", body.to_vec());
+    let request = request(
+        BlockingServer::PRIVATE_HOST,
+        "PUT",
+        "/user/1.0/ann",
+        body.to_vec(),
+    );
     let mut request = request.expect("a request");
     let secret = HeaderValue::from_static(ADMIN_SECRET);
     request.headers_mut().insert("x-weave-secret", secret);
-    let answer = host.ask(request);
+    let answer = server.send(request);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-    host
+    server
 }

@@ -1,4 +1,4 @@
-//! Fuzzes every parser that meets the network, on the stable compiler: coverage comes from LLVM's own pass.
+//! Fuzzes every parser of network input, on the stable compiler: LLVM's coverage pass needs no nightly.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -14,7 +14,7 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// Packages that change often. To optimise them with coverage takes three times as long as to compile them.
-const OWN: [&str; 8] = [
+const WORKSPACE_PACKAGES: [&str; 8] = [
     "foxden-accounts",
     "foxden-fuzz",
     "foxden-http",
@@ -39,14 +39,14 @@ pub struct Crash {
     /// The target.
     pub target: String,
     /// The end of its output; it names the file with the input.
-    pub said: String,
+    pub output: String,
 }
 
 /// Runs every target; the first argument is the seconds for each, by default sixty.
-pub fn run(words: &[&str]) -> Result<bool> {
-    let seconds = words
+pub fn run(args: &[&str]) -> Result<bool> {
+    let seconds = args
         .first()
-        .map_or(Ok(60), |word| word.parse())
+        .map_or(Ok(60), |seconds| seconds.parse())
         .context("seconds for each target")?;
     let mut is_good = true;
     for (target, crash) in all(seconds, Build::Optimised)? {
@@ -54,7 +54,7 @@ pub fn run(words: &[&str]) -> Result<bool> {
             None => println!("fuzz {target}: no panic in {seconds} s"),
             Some(crash) => {
                 is_good = false;
-                println!("fuzz {}: failed\n{}", crash.target, crash.said);
+                println!("fuzz {}: failed\n{}", crash.target, crash.output);
             }
         }
     }
@@ -62,12 +62,12 @@ pub fn run(words: &[&str]) -> Result<bool> {
 }
 
 /// Builds and runs every target for this many seconds, as many at once as there are processors.
-pub fn all(seconds: u32, how: Build) -> Result<Vec<(String, Option<Crash>)>> {
+pub fn all(seconds: u32, mode: Build) -> Result<Vec<(String, Option<Crash>)>> {
     let host = host()?;
     let folder = target_dir().with_file_name("fuzz");
     let mut build = cargo(&["build", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
-    if how == Build::Quick {
-        for package in OWN {
+    if mode == Build::Quick {
+        for package in WORKSPACE_PACKAGES {
             build.args(["--config", &format!("profile.dev.package.{package}.opt-level=0")]);
         }
     }
@@ -80,7 +80,7 @@ pub fn all(seconds: u32, how: Build) -> Result<Vec<(String, Option<Crash>)>> {
         let results: Vec<_> = std::thread::scope(|threads| {
             let mut running = Vec::new();
             for target in group {
-                running.push(threads.spawn(move || one(programs, target, seconds)));
+                running.push(threads.spawn(move || run_target(programs, target, seconds)));
             }
             running
                 .into_iter()
@@ -94,7 +94,7 @@ pub fn all(seconds: u32, how: Build) -> Result<Vec<(String, Option<Crash>)>> {
     Ok(done)
 }
 
-fn one(programs: &Path, target: &str, seconds: u32) -> Result<(String, Option<Crash>)> {
+fn run_target(programs: &Path, target: &str, seconds: u32) -> Result<(String, Option<Crash>)> {
     let corpus = programs.join("corpus").join(target);
     std::fs::create_dir_all(&corpus)?;
     let output = Command::new(programs.join("foxden-fuzz"))
@@ -111,11 +111,11 @@ fn one(programs: &Path, target: &str, seconds: u32) -> Result<(String, Option<Cr
         .output()
         .with_context(|| format!("the fuzz target {target} cannot be started"))?;
     let crash = (!output.status.success()).then(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let from = said.lines().count().saturating_sub(30);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let from = errors.lines().count().saturating_sub(30);
         Crash {
             target: target.to_owned(),
-            said: said.lines().skip(from).collect::<Vec<_>>().join("\n"),
+            output: errors.lines().skip(from).collect::<Vec<_>>().join("\n"),
         }
     });
     Ok((target.to_owned(), crash))

@@ -7,7 +7,7 @@
 //! - [`packages`]: programs that only the tests need
 //! - [`mod@bench`]: measures a release server
 //! - [`soak`]: an ordinary load together with attacks
-//! - [`fuzz`]: fuzzes every parser that meets the network
+//! - [`fuzz`]: fuzzes every parser of network input
 //! - [`cargo`]: calls of cargo
 
 #![expect(clippy::print_stdout, reason = "automation prints to the terminal")]
@@ -32,25 +32,25 @@ usage: cargo xtask <command>
 
   test           set up what the tests need, then run all of them
   ci             formatting, lints, tidy, documents, then the tests
-  tidy           check rules that can be checked automatically; --update
-                 writes anew the pages made of what the checkout holds
+  tidy           check the rules that can be checked automatically; --update
+                 regenerates the generated pages
   golden [--update] [NAME]
-                 play golden conversations, or write their answers anew
-  fuzz [SECS]    fuzz every parser, so long each
+                 run golden conversations, or update their answers
+  fuzz [SECS]    fuzz every parser, for so many seconds each
   bench [SECS] [PROGRAM]
                  measure a release server, beside an earlier build's program if
                  one is given, and write docs/performance.md
   bench instructions [PROGRAM]
                  count the instructions of a request, beside an earlier build's
   soak --attacks [--seconds N] [--only ATTACK,...]
-                 an ordinary load beside all attacks at once: what people notice,
-                 memory, disk, and whom the security log names
+                 an ordinary load beside all attacks at once; checks ordinary requests,
+                 memory, disk and the security log
 ";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match run(&words) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -61,8 +61,8 @@ fn main() -> ExitCode {
 }
 
 /// Runs one command; returns `false` if it found and printed a fault.
-fn run(words: &[&str]) -> Result<bool> {
-    match words {
+fn run(args: &[&str]) -> Result<bool> {
+    match args {
         ["test", rest @ ..] => test::run(rest),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
@@ -73,7 +73,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["soak", rest @ ..] => soak::run(rest),
         _ => {
             eprint!("{USAGE}");
-            Ok(words.is_empty())
+            Ok(args.is_empty())
         }
     }
 }

@@ -114,7 +114,7 @@ fn fuzz_briefly(tally: &mut Tally) -> Result<()> {
         Ok(targets) => {
             for (target, crash) in targets {
                 if let Some(crash) = &crash {
-                    println!("{}", crash.said);
+                    println!("{}", crash.output);
                 }
                 tally.check(&format!("fuzz {target}"), crash.is_none());
             }

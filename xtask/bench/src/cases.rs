@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::comparison::{alone, compare_scripts};
+use crate::comparison::{compare_scripts, median_round};
 use crate::load::{self, Script};
 use crate::process::{DiskLatency, Process};
 use crate::request::{Signer, id, objects};
@@ -218,7 +218,7 @@ async fn absolute(ours: &Process, length: Duration, figures: &mut Vec<Figure>) -
         ),
     ];
     for (goal, scripts) in cases {
-        let round = alone(ours, &scripts, length).await?;
+        let round = median_round(ours, &scripts, length).await?;
         figures.push(Figure {
             goal: format!("{goal}, 16 connections over 100 users"),
             floor: "–",
@@ -328,8 +328,12 @@ async fn writes(
 async fn group(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let ours = Process::foxden(program, DiskLatency::Slow).await?;
     let post = |signer: &Signer, n| vec![signer.request("POST", "/storage/history", &objects(n * 5, 5))];
-    let one = alone(&ours, &spread(1, ours.port, post), length).await?.rate;
-    let many = alone(&ours, &spread(64, ours.port, post), length).await?.rate;
+    let one = median_round(&ours, &spread(1, ours.port, post), length)
+        .await?
+        .rate;
+    let many = median_round(&ours, &spread(64, ours.port, post), length)
+        .await?
+        .rate;
     figures.push(Figure {
         goal: "POST of 5 with 2 ms syncs, 64 clients / 1 client".into(),
         floor: "15 ×",

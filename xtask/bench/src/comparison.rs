@@ -53,7 +53,7 @@ pub async fn compare(ours: Side<'_>, reference: Side<'_>, length: Duration) -> R
     let steady = median(pairs.iter().map(|pair| pair.1));
     pairs.retain(|pair| (pair.1 / steady - 1.0).abs() <= DRIFT);
     if pairs.is_empty() {
-        bail!("the machine was too restless: no round of the reference stayed within {DRIFT}");
+        bail!("the machine was too noisy: no round of the reference stayed within {DRIFT}");
     }
     let reference = median(pairs.iter().map(|pair| pair.1));
     let ours = median(pairs.iter().map(|pair| pair.0));
@@ -68,7 +68,7 @@ pub async fn compare(ours: Side<'_>, reference: Side<'_>, length: Duration) -> R
 }
 
 /// Runs scripts against one server and returns the median round.
-pub async fn alone(ours: &Process, scripts: &[Script], length: Duration) -> Result<Round> {
+pub async fn median_round(ours: &Process, scripts: &[Script], length: Duration) -> Result<Round> {
     load::run(ours.port, scripts, length / 4).await?;
     let mut rounds = Vec::new();
     for _ in 0..3 {

@@ -26,7 +26,7 @@ const SMALL: &str = concat!(
     r#""passwords":1763690000.80,"prefs":1763690000.90,"tabs":1763690001.00}"#
 );
 
-/// Serves the reference of that kind until it is killed.
+/// Serves the reference program `kind` until it is killed.
 pub async fn serve(kind: &str, port: u16, folder: PathBuf) -> Result<()> {
     let log = match kind {
         "bare" => None,
@@ -80,9 +80,9 @@ impl Log {
                 let mut group = vec![first];
                 group.extend(receiver.try_iter().take(63));
                 for (body, _) in &group {
-                    file.write_all(body).expect("the disk takes what is measured");
+                    file.write_all(body).expect("the disk accepts the writes");
                 }
-                file.sync_data().expect("the disk takes what is measured");
+                file.sync_data().expect("the disk accepts the writes");
                 for (_, done) in group {
                     // The client may have gone; the bytes are on disk anyway.
                     let _ = done.send(());
@@ -93,9 +93,9 @@ impl Log {
     }
 
     async fn append(&self, body: Bytes) {
-        let (done, waits) = oneshot::channel();
+        let (done, is_done) = oneshot::channel();
         if self.0.send((body, done)).is_ok() {
-            let _ = waits.await;
+            let _ = is_done.await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every edge case of the protocols has a test, listed on a page.
+//! Checks that every edge case of the protocols has a test, and that the page which lists them is up to date.
 //!
 //! A test names its edge cases by list and number, `D3.22a`; a decision record names those without a test, and the reasons.
 
@@ -13,75 +13,75 @@ use crate::cargo::root;
 
 /// The generated page.
 const PAGE: &str = "docs/protocol/edge-cases.md";
-/// The record of those without a test.
+/// The decision record about edge cases without a test.
 const RECORD: &str = "docs/decisions/0004-edge-cases-without-a-test.md";
 
-/// A protocol's list of edge cases: the prefix of its numbers, its title, its last number, and numbers that were added
-/// between.
+/// A protocol's list of edge cases: the prefix of its numbers, its title, its last number, and the numbers that were
+/// inserted later.
 struct List {
     name: &'static str,
-    about: &'static str,
+    title: &'static str,
     last: u16,
-    between: &'static [&'static str],
+    inserted: &'static [&'static str],
 }
 
 const LISTS: [List; 8] = [
     List {
         name: "D1",
-        about: "Sync storage, all versions",
+        title: "Sync storage, all versions",
         last: 15,
-        between: &[],
+        inserted: &[],
     },
     List {
         name: "D2",
-        about: "Sync storage 1.0 and 1.1",
+        title: "Sync storage 1.0 and 1.1",
         last: 46,
-        between: &[],
+        inserted: &[],
     },
     List {
         name: "D3",
-        about: "Sync storage 1.5",
+        title: "Sync storage 1.5",
         last: 70,
-        between: &[
+        inserted: &[
             "22a", "22b", "22c", "22d", "26a", "26b", "26c", "26d", "38a", "52a", "52b", "62a", "62b", "62c",
             "62d",
         ],
     },
     List {
         name: "T12",
-        about: "tokenserver",
+        title: "tokenserver",
         last: 52,
-        between: &[],
+        inserted: &[],
     },
     List {
         name: "A16",
-        about: "accounts",
+        title: "accounts",
         last: 72,
-        between: &[],
+        inserted: &[],
     },
     List {
         name: "U13",
-        about: "User API 1.0",
+        title: "User API 1.0",
         last: 53,
-        between: &[],
+        inserted: &[],
     },
     List {
         name: "K10",
-        about: "key exchange",
+        title: "key exchange",
         last: 33,
-        between: &[],
+        inserted: &[],
     },
     List {
         name: "V7",
-        about: "devices, push, pairing",
+        title: "devices, push, pairing",
         last: 33,
-        between: &[],
+        inserted: &[],
     },
 ];
 
-/// Edge cases without a test or a reason, and a page that is out of date.
+/// Reports edge cases without a test or a reason, and a page that is out of date.
 pub fn edge_cases(tree: &Tree) -> Vec<String> {
-    let mut faults: Vec<String> = found(tree)
+    let mut faults: Vec<String> = find_places(tree)
         .into_iter()
         .filter(|(_, places)| places.is_empty())
         .map(|(case, _)| {
@@ -117,10 +117,11 @@ impl Case {
     }
 }
 
-/// Every edge case, and the files that name it.
-fn found(tree: &Tree) -> BTreeMap<Case, BTreeSet<&str>> {
-    let mut places: BTreeMap<Case, BTreeSet<&str>> = all().map(|case| (case, BTreeSet::new())).collect();
-    for file in tree.files().filter(|file| counts(file)) {
+/// Returns every edge case with the files that name it.
+fn find_places(tree: &Tree) -> BTreeMap<Case, BTreeSet<&str>> {
+    let mut places: BTreeMap<Case, BTreeSet<&str>> =
+        all_cases().map(|case| (case, BTreeSet::new())).collect();
+    for file in tree.files().filter(|file| may_name_cases(file)) {
         for case in named(&file.text) {
             if let Some(files) = places.get_mut(&case) {
                 files.insert(&file.path);
@@ -130,20 +131,20 @@ fn found(tree: &Tree) -> BTreeMap<Case, BTreeSet<&str>> {
     places
 }
 
-fn counts(file: &File) -> bool {
+fn may_name_cases(file: &File) -> bool {
     let extension = Path::new(&file.path).extension().and_then(|is| is.to_str());
     let is_code = file.path.starts_with("crates/") && matches!(extension, Some("http" | "rs"));
     (is_code && (file.is_test() || file.text.contains("#[cfg(test)]"))) || file.path == RECORD
 }
 
-fn all() -> impl Iterator<Item = Case> {
-    LISTS.iter().enumerate().flat_map(|(list, what)| {
-        let plain = (1..=what.last).map(move |number| Case {
+fn all_cases() -> impl Iterator<Item = Case> {
+    LISTS.iter().enumerate().flat_map(|(list, spec)| {
+        let plain = (1..=spec.last).map(move |number| Case {
             list,
             number,
             letter: String::new(),
         });
-        let between = what.between.iter().filter_map(move |text| {
+        let inserted = spec.inserted.iter().filter_map(move |text| {
             let (number, letter) = text.split_at(text.len() - 1);
             Some(Case {
                 list,
@@ -151,14 +152,14 @@ fn all() -> impl Iterator<Item = Case> {
                 letter: letter.to_owned(),
             })
         });
-        plain.chain(between)
+        plain.chain(inserted)
     })
 }
 
-/// The cases that a text names.
+/// Returns the cases that a text names.
 fn named(text: &str) -> impl Iterator<Item = Case> {
-    LISTS.iter().enumerate().flat_map(move |(list, what)| {
-        let start = format!("{}.", what.name);
+    LISTS.iter().enumerate().flat_map(move |(list, spec)| {
+        let start = format!("{}.", spec.name);
         let places: Vec<usize> = text
             .match_indices(&start)
             .map(|(at, _)| at + start.len())
@@ -183,15 +184,15 @@ fn text(tree: &Tree) -> String {
     let mut page = "<!-- Generated by `cargo xtask tidy --update`; do not edit. -->\n# Edge cases\n\n\
         Every edge case of the protocols, by its number, and the tests that hold it.\n"
         .to_owned();
-    let found = found(tree);
-    for (list, what) in LISTS.iter().enumerate() {
+    let places = find_places(tree);
+    for (list, spec) in LISTS.iter().enumerate() {
         // Writing to a string cannot fail.
         let _ = write!(
             page,
             "\n## {}: {}\n\n| Case | Held by |\n| --- | --- |\n",
-            what.name, what.about
+            spec.name, spec.title
         );
-        for (case, files) in found.iter().filter(|(case, _)| case.list == list) {
+        for (case, files) in places.iter().filter(|(case, _)| case.list == list) {
             let files: Vec<String> = files.iter().map(|file| link(file)).collect();
             let _ = writeln!(page, "| {} | {} |", case.text(), files.join(", "));
         }
@@ -217,6 +218,6 @@ mod tests {
 
     #[test]
     fn knows_all_cases() {
-        assert_eq!(all().count(), 15 + 46 + 70 + 15 + 52 + 72 + 53 + 33 + 33);
+        assert_eq!(all_cases().count(), 15 + 46 + 70 + 15 + 52 + 72 + 53 + 33 + 33);
     }
 }

@@ -39,9 +39,9 @@ mod tests {
 
     #[test]
     fn names_of_tests_are_told_from_settings() {
-        let text = "| a | `a_lock_is_not_washed_out`, `http.max_body_memory` and `max_answer_memory` |\n\
+        let text = "| a | `a_lock_is_not_evicted`, `http.max_body_memory` and `max_answer_memory` |\n\
             `many_keys_evict_no_count` and others_are_not_named_at_all";
         let found: Vec<&str> = names(text).collect();
-        assert_eq!(found, ["a_lock_is_not_washed_out", "many_keys_evict_no_count"]);
+        assert_eq!(found, ["a_lock_is_not_evicted", "many_keys_evict_no_count"]);
     }
 }

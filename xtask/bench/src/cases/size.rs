@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Figure;
-use crate::comparison::alone;
+use crate::comparison::median_round;
 use crate::load::{self, Script};
 use crate::process::{DiskLatency, Process};
 use crate::request::{Signer, id, objects};
@@ -57,10 +57,10 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
                 .map(|n| script(&Signer::new(n * 12 % USERS + 1, port), n, each))
                 .collect()
         };
-        let few = alone(&small, &scripts(small.port, FEW / USERS), length)
+        let few = median_round(&small, &scripts(small.port, FEW / USERS), length)
             .await?
             .rate;
-        let many = alone(&large, &scripts(large.port, MANY / USERS), length)
+        let many = median_round(&large, &scripts(large.port, MANY / USERS), length)
             .await?
             .rate;
         let ratio = few / many;
