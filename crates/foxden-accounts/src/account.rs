@@ -32,7 +32,7 @@ pub struct NewAccount {
     pub wants_keys: bool,
 }
 
-/// What an account's owner gets when signed in.
+/// The result of a sign-up or a sign-in.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// The account.
@@ -68,7 +68,7 @@ pub struct Removed {
 /// A credential that can be used once.
 #[derive(Clone)]
 pub struct OneTimeCredential {
-    /// What it is for.
+    /// The purpose.
     pub kind: CredentialKind,
     /// The account it is for. A decoy reset names an account that does not exist.
     pub account: AccountId,
@@ -172,7 +172,7 @@ impl Accounts {
         });
         let signed_in = created.await?;
         let created = Event::from_client(client, EventKind::AccountCreated);
-        self.emit(&created.with_subject(&row.address).of(row.uid));
+        self.emit(&created.with_subject(&row.address).with_account(row.uid));
         Ok(signed_in)
     }
 
@@ -197,7 +197,11 @@ impl Accounts {
         }
         let removed = self.remove(proven.row.uid).await?;
         let deleted = Event::from_client(client, EventKind::AccountDeleted);
-        self.emit(&deleted.with_subject(&proven.row.address).of(proven.row.uid));
+        self.emit(
+            &deleted
+                .with_subject(&proven.row.address)
+                .with_account(proven.row.uid),
+        );
         Ok(removed)
     }
 
@@ -386,10 +390,10 @@ impl Accounts {
 impl AccountRow {
     /// The refusal of a sign-up with an address of this account. It reveals the stored spelling of that address,
     /// never another address.
-    fn exists(self, asked: &Address) -> SignUpError {
+    fn exists(self, requested: &Address) -> SignUpError {
         let own = [self.address, self.stretched_address];
         SignUpError::Exists {
-            address: own.into_iter().find(|own| normal(own) == asked.normal()),
+            address: own.into_iter().find(|own| normal(own) == requested.normal()),
         }
     }
 }

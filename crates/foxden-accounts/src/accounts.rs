@@ -44,7 +44,7 @@ pub(crate) struct Inner {
     pub(crate) mail: Notify,
 }
 
-/// What the accounts are made of.
+/// The parts of [`Accounts`].
 pub struct Parts {
     /// The register, opened with [`crate::MIGRATIONS`].
     pub database: Database,
@@ -54,11 +54,11 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     /// Where stores are kept.
     pub nodes: Nodes,
-    /// What the operator may choose.
+    /// The operator's options.
     pub options: Options,
 }
 
-/// What the operator may choose.
+/// The operator's options.
 #[derive(Clone)]
 pub struct Options {
     /// Who may create an account. `None`: any private client, and others by invitation.
@@ -74,7 +74,7 @@ pub struct Options {
     pub max_replaced_stores: u32,
     /// Keys the hashed ids that tell users apart without naming them.
     pub metrics_secret: Vec<u8>,
-    /// Who verifies access tokens that are not our own.
+    /// Verifies access tokens that this server did not issue.
     pub outside: Option<Arc<dyn AccessTokens>>,
     /// Whether mail is queued. The server must then send it.
     pub sends_mail: bool,
@@ -209,7 +209,7 @@ impl Accounts {
         })))
     }
 
-    /// Who may create an account, as this client meets it.
+    /// Returns the sign-up policy that applies to this client.
     pub fn sign_up_policy(&self, client: &ClientInfo) -> SignUp {
         SignUp::for_client(self.0.options.sign_up, client.is_private)
     }
@@ -252,8 +252,8 @@ impl Accounts {
 
     /// Returns the buffers of password hashes to the system each time that no hash has begun for a second. Runs for
     /// ever; without it the buffers stay.
-    pub async fn give_buffers_back(&self) {
-        self.0.password_hasher.give_buffers_back().await;
+    pub async fn free_unused_buffers(&self) {
+        self.0.password_hasher.free_unused_buffers().await;
     }
 
     /// Runs the work in a transaction of the register, perhaps more than once: see [`Database::transact`].

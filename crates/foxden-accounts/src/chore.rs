@@ -89,7 +89,7 @@ impl Accounts {
     pub async fn store_emptied(&self, store: UserId) -> Result<(), Unavailable> {
         self.transact(|tx| async move {
             let now = self.millis();
-            Ok(store::emptied(&tx, store, now, now + self.token_millis()).await?)
+            Ok(store::mark_emptied(&tx, store, now, now + self.token_millis()).await?)
         })
         .await
     }

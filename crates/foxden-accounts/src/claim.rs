@@ -88,7 +88,7 @@ impl Accounts {
                 Some((uid, ownership))
                     if uid == row.uid && (ownership == Ownership::Owned || !row.address_verified) => {}
                 Some((uid, Ownership::Claimed)) if row.address_verified => {
-                    account::give_name(tx, &name, row.uid).await?;
+                    account::transfer_name(tx, &name, row.uid).await?;
                     if uid != row.uid {
                         self.write_change(tx, uid).await?;
                     }
@@ -198,7 +198,7 @@ impl Accounts {
         self.emit(
             &deleted
                 .with_subject(&row.address)
-                .of(uid)
+                .with_account(uid)
                 .with_reason("address never confirmed"),
         );
         Ok(true)

@@ -166,6 +166,6 @@ fn digits_of(row: &AccountRow) -> [RateLimitKey; 2] {
 }
 
 fn wrong_code(account: AccountId, client: &ClientInfo) -> Event<'static> {
-    let wrong = Event::from_client(client, EventKind::CodeRefused).of(account);
+    let wrong = Event::from_client(client, EventKind::CodeRefused).with_account(account);
     wrong.with_reason("wrong code to confirm an address")
 }

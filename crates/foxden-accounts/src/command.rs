@@ -92,7 +92,7 @@ impl Accounts {
     /// Reports that entries of an account were evicted: to the security log, and to the log once a minute at most.
     pub(crate) fn report_eviction(&self, account: AccountId, of: &str, count: u64) {
         let full = Event::new(EventKind::LimitReached, EntryPoint::Accounts, None);
-        self.emit(&full.of(account).with_reason(of));
+        self.emit(&full.with_account(account).with_reason(of));
         if let Some(suppressed) = self.0.crowded.should_log() {
             tracing::warn!("account {account} has too many {of}: {count} made room{suppressed}");
         }

@@ -107,7 +107,7 @@ pub(crate) struct CredentialCache {
 
 struct State {
     verified: TwoGenerationCache<(AccountDigest, Arc<VerifiedLogin>)>,
-    /// Whose was proven, whether or not that is still good.
+    /// The account of the verified login, even if the entry has expired.
     verified_before: TwoGenerationCache<AccountDigest>,
     failed: TwoGenerationCache<(Option<AccountDigest>, LoginFailure)>,
     seq: Option<i64>,
@@ -346,7 +346,7 @@ impl CachedResult {
 }
 
 impl LoginFailure {
-    /// Whose name it was.
+    /// The account that owned the name.
     pub(crate) const fn account(self) -> Option<AccountId> {
         match self {
             Self::UnknownAccount => None,

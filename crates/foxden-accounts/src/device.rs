@@ -38,7 +38,7 @@ pub enum DeviceOwner<'a> {
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: String,
     /// The client's own word for its type.
     pub kind: String,
@@ -81,7 +81,7 @@ pub struct AttachedClient {
     pub last_access: i64,
     /// The refresh token's scopes.
     pub scope: Option<Vec<String>>,
-    /// What the client called itself; empty when unknown.
+    /// The client's `User-Agent`; empty when unknown.
     pub user_agent: String,
 }
 

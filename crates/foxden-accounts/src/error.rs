@@ -257,7 +257,7 @@ pub enum DeviceError {
     Unavailable(Unavailable),
 }
 
-/// What a client says of its device or sends to another one.
+/// A field of a device or of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceField {
     /// The name.

@@ -16,7 +16,7 @@ use crate::{
     Unavailable, secret,
 };
 
-/// What tokens are made for, and what they hang on.
+/// The account and the client of a token, and the session and the code that it depends on.
 struct Source {
     uid: AccountId,
     client: &'static str,
@@ -24,7 +24,7 @@ struct Source {
     code_hash: Option<String>,
 }
 
-/// What comes with an authorization code.
+/// The parameters of an exchange of an authorization code.
 #[derive(Clone, Copy)]
 struct CodeExchange<'a> {
     session: Option<&'a Session>,
@@ -44,7 +44,7 @@ impl Accounts {
         client_info: &ClientInfo,
     ) -> Result<Granted, OAuthError> {
         let code = SecretToken::from_hex(code).ok_or(OAuthError::UnknownGrant)?;
-        let (id_hash, brought) = (
+        let (id_hash, exchange) = (
             &secret::hash(&code.0),
             &CodeExchange {
                 session,
@@ -54,16 +54,16 @@ impl Accounts {
             },
         );
         let granted =
-            self.transact(|tx| async move { self.redeem(&tx, id_hash, brought, client_info).await });
+            self.transact(|tx| async move { self.redeem(&tx, id_hash, exchange, client_info).await });
         granted.await?.ok_or(OAuthError::UnknownGrant)
     }
 
-    /// The same within a transaction; `None` where the code was used before, and what it gave was revoked.
+    /// Redeems a code in this transaction; `None` if the code was used before. Then its tokens are revoked.
     async fn redeem(
         &self,
         tx: &Tx,
         id_hash: &str,
-        brought: &CodeExchange<'_>,
+        exchange: &CodeExchange<'_>,
         client_info: &ClientInfo,
     ) -> Result<Option<Granted>, OAuthError> {
         let CodeExchange {
@@ -71,7 +71,7 @@ impl Accounts {
             client,
             verifier,
             ttl,
-        } = *brought;
+        } = *exchange;
         let row = oauth::code(tx, id_hash).await?;
         let row = row.ok_or(OAuthError::UnknownGrant)?;
         if row.client_id != client {
@@ -81,7 +81,7 @@ impl Accounts {
             return Err(OAuthError::UnknownGrant);
         }
         if row.used {
-            // A code that is used twice was copied, so what it gave is revoked.
+            // A code that is used twice was copied, so its tokens are revoked.
             oauth::revoke_of_code(tx, &row.id_hash).await?;
             return Ok(None);
         }
@@ -89,7 +89,7 @@ impl Accounts {
             return Err(OAuthError::ExpiredGrant);
         }
         let verifier = verifier.ok_or(OAuthError::ChallengeMissing)?;
-        if !fits(verifier, &row.challenge) {
+        if !matches_challenge(verifier, &row.challenge) {
             return Err(OAuthError::WrongVerifier);
         }
         if !oauth::use_code(tx, &row.id_hash).await? {
@@ -182,8 +182,8 @@ impl Accounts {
         .await
     }
 
-    /// Replaces a refresh token by a new one with the same scopes; its device stays. A token never gives more than it was
-    /// given: its holder may not be the owner, and more is had for a session alone.
+    /// Replaces a refresh token by a new one with the same scopes; its device stays. The new one has no further
+    /// scopes: the client may not be the owner, and further scopes need a session.
     pub(crate) async fn exchange(
         &self,
         client: Option<&'static str>,
@@ -213,7 +213,7 @@ impl Accounts {
         .await
     }
 
-    /// An access token, and a refresh token behind it if it is to outlive that.
+    /// Issues an access token, and a refresh token if `is_offline`.
     async fn issue(
         &self,
         tx: &Tx,
@@ -245,7 +245,7 @@ impl Accounts {
             client: source.client.to_owned(),
             scope: scope.to_owned(),
             session_id: source.session_id.clone(),
-            // Desktop throws the refresh token away at once and goes on with the access token.
+            // Firefox on a desktop discards the refresh token at once and uses the access token.
             refresh_id: None,
             code_hash: source.code_hash.clone(),
         };
@@ -283,7 +283,7 @@ impl Accounts {
     }
 }
 
-/// An access token that is to be made.
+/// An access token to be issued.
 struct NewAccess {
     uid: AccountId,
     client: String,
@@ -293,7 +293,7 @@ struct NewAccess {
     code_hash: Option<String>,
 }
 
-/// The refresh token, if it is that client's.
+/// Finds a refresh token, which must be the client's own.
 async fn own_refresh(
     from: &impl Fetch,
     client: Option<&str>,
@@ -306,7 +306,7 @@ async fn own_refresh(
     }
 }
 
-fn fits(verifier: &str, challenge: &str) -> bool {
+fn matches_challenge(verifier: &str, challenge: &str) -> bool {
     let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
     let is_sized = (43..=128).contains(&verifier.len());
     is_sized

@@ -22,7 +22,7 @@ pub struct SecretToken(pub [u8; 32]);
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenId(pub [u8; 32]);
 
-/// What a client derives from the password to prove that it knows it.
+/// The proof of the password that a client derives from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthPw(pub [u8; 32]);
 

@@ -16,21 +16,21 @@ const YEAR_SECONDS: u64 = 366 * 24 * 3600;
 /// The longest note, in characters.
 const NOTE: usize = 200;
 
-/// What an account may do here.
+/// The roles of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Use it.
+    /// Uses the server.
     Member,
-    /// Look after the server too.
+    /// May also administer the server.
     Admin,
 }
 
 /// An invitation, without its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
-    /// A number to speak of it.
+    /// A number that identifies it in commands.
     pub id: i64,
-    /// What the account will be.
+    /// The role of the new account.
     pub role: Role,
     /// For whom it is meant; a note for the operator.
     pub note: String,

@@ -25,7 +25,7 @@ pub use rules::{MIN_PASSWORD_BYTES, belongs, is_address, is_hashed_name, is_weak
 /// An account's store for old clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyStore {
-    /// Whose it is.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The store.
     pub user: UserId,

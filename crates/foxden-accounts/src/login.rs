@@ -19,7 +19,7 @@ use crate::{
     Accounts, AuthPw, ClientInfo, LimitError, LoginAttempt, Session, SignInError, SignedIn, Unavailable,
 };
 
-/// What a client sends to log in.
+/// The credentials that a client sends to log in.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// The address that the password was stretched with.
@@ -283,7 +283,7 @@ impl Accounts {
 }
 
 impl Rejection {
-    /// What the security log says.
+    /// The reason in the security log.
     const fn reason(&self) -> &'static str {
         match self {
             Self::UnknownAccount => "unknown name",

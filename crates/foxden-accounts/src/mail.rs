@@ -47,7 +47,7 @@ pub enum Mail {
     },
     /// Make an account.
     Invitation {
-        /// What the link ends with.
+        /// The end of the link.
         code: String,
     },
     /// The password was changed by a client that knew the old one.
@@ -70,7 +70,7 @@ pub enum Mail {
 }
 
 impl Mail {
-    /// What it is about, in a word for logs and rows.
+    /// The kind of mail, as a word for logs and rows.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::ConfirmAddress { .. } => CONFIRM_ADDRESS,
@@ -101,7 +101,7 @@ impl fmt::Debug for Mail {
 /// Where a mail belongs, and how long it is of use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Envelope<'a> {
-    /// What the mail in it is about.
+    /// The kind of the mail in it.
     pub(crate) kind: &'static str,
     /// Where it goes.
     pub(crate) address: &'a str,

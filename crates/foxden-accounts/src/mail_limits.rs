@@ -39,7 +39,7 @@ pub(crate) struct MailAllowance<'a> {
 /// before the transaction and dropped after it; the drop wakes the mailer.
 pub(crate) struct MailBatch<'a> {
     accounts: &'a Accounts,
-    /// What was counted, with the seconds to wait if the limit was reached.
+    /// The counted keys, with the seconds to wait if a limit was reached.
     counted: Mutex<Vec<(RateLimitKey, Result<(), u64>)>>,
     is_written: AtomicBool,
 }

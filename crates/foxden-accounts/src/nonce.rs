@@ -14,12 +14,12 @@ use crate::{AccountId, Replayed, TokenId};
 
 /// A request's time may be this far off in either direction, so a nonce matters for twice as long.
 const MEMORY_MILLIS: i64 = 2 * 60_000;
-/// An account's nonces. One that signs more often within the time forgets its own oldest.
-const OF_ACCOUNT: usize = 2000;
-/// All nonces. Beyond this the account with the most gives way.
-const REMEMBERED: usize = 200_000;
+/// The maximum number of nonces of an account. Beyond it, the account's oldest are evicted.
+const MAX_PER_ACCOUNT: usize = 2000;
+/// The maximum number of all nonces. Beyond it, the account with the most loses its older half.
+const MAX_NONCES: usize = 200_000;
 
-/// The nonces seen of late.
+/// Recent nonces.
 #[derive(Default)]
 pub(crate) struct Nonces(Mutex<SeenNonces>);
 
@@ -27,20 +27,20 @@ pub(crate) struct Nonces(Mutex<SeenNonces>);
 struct SeenNonces {
     accounts: HashMap<Signer, VecDeque<(ClockReading, [u64; 2])>>,
     count: usize,
-    /// When accounts that signed nothing of late are forgotten, in steady milliseconds.
+    /// When accounts without recent nonces are next removed, in steady milliseconds.
     sweep_at: i64,
 }
 
-/// Whose memory a nonce is kept in.
+/// The owner whose memory share a nonce uses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Signer {
-    /// An account that is proven.
+    /// An account that the credential proves.
     Account(AccountId),
     /// A credential that proves nothing of its account, by its id.
     Credential([u8; 32]),
 }
 
-/// What the clock shows, and what time has passed, in milliseconds.
+/// The wall clock and the steady clock, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockReading {
     pub(crate) wall: i64,
@@ -54,7 +54,7 @@ impl ClockReading {
 }
 
 impl Nonces {
-    /// Takes a nonce that this credential has not used of late. `account`: the one that the credential proves, if it does.
+    /// Records a nonce; `Err` if this credential has used it recently. `account` is the account that the credential proves.
     pub(crate) fn accept(
         &self,
         account: Option<AccountId>,
@@ -73,7 +73,7 @@ impl Nonces {
         }
         let is_known = own.iter().any(|(_, known)| *known == fingerprint);
         if !is_known {
-            if own.len() >= OF_ACCOUNT {
+            if own.len() >= MAX_PER_ACCOUNT {
                 own.pop_front();
             }
             own.push_back((now, fingerprint));
@@ -83,7 +83,7 @@ impl Nonces {
         if is_known {
             return Err(Replayed);
         }
-        if seen.count > REMEMBERED {
+        if seen.count > MAX_NONCES {
             seen.shrink();
         }
         Ok(())
@@ -91,7 +91,7 @@ impl Nonces {
 }
 
 impl SeenNonces {
-    /// Forgets accounts that signed nothing of late, now and then.
+    /// Removes accounts without recent nonces, at intervals.
     fn sweep(&mut self, now: ClockReading) {
         if now.steady < self.sweep_at {
             return;
@@ -102,7 +102,7 @@ impl SeenNonces {
         self.count = self.accounts.values().map(VecDeque::len).sum();
     }
 
-    /// Has the account with the most forget half of them.
+    /// Removes the older half of the nonces of the account that has the most.
     fn shrink(&mut self) {
         if let Some(most) = self.accounts.values_mut().max_by_key(|own| own.len()) {
             let half = most.len().div_ceil(2);
@@ -128,7 +128,7 @@ mod tests {
     const ANN: Option<AccountId> = Some(AccountId([1; 16]));
     const BEA: Option<AccountId> = Some(AccountId([2; 16]));
 
-    /// So much later, while the clock was left alone.
+    /// The clocks after this time, if the wall clock is not set.
     const fn at(millis: i64) -> ClockReading {
         ClockReading {
             wall: millis,
@@ -173,15 +173,15 @@ mod tests {
 
     /// One account cannot evict the nonces of another, and the total is bounded.
     #[test]
-    fn who_signs_much_forgets_their_own_alone() {
+    fn an_account_with_many_nonces_evicts_only_its_own() {
         let nonces = Nonces::default();
         let (ann, bea) = (TokenId([1; 32]), TokenId([2; 32]));
         nonces.accept(BEA, &bea, "n", at(0)).unwrap();
-        let begun_by_anybody = TokenId([3; 32]);
+        let unauthenticated = TokenId([3; 32]);
         for number in 0..60_000 {
             let nonce = number.to_string();
             nonces.accept(ANN, &ann, &nonce, at(0)).unwrap();
-            nonces.accept(None, &begun_by_anybody, &nonce, at(0)).unwrap();
+            nonces.accept(None, &unauthenticated, &nonce, at(0)).unwrap();
         }
         let again = nonces.accept(BEA, &bea, "n", at(1));
         assert!(matches!(again, Err(Replayed)));
@@ -194,7 +194,7 @@ mod tests {
             }
         }
         let seen = nonces.0.lock().unwrap();
-        assert!(seen.count <= REMEMBERED);
+        assert!(seen.count <= MAX_NONCES);
         assert_eq!(
             seen.count,
             seen.accounts.values().map(VecDeque::len).sum::<usize>()

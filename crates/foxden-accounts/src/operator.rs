@@ -25,7 +25,7 @@ pub struct AccountSummary {
     pub address_verified: bool,
     /// Whether a password was set.
     pub has_password: bool,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
     /// Whether it is disabled.
     pub is_disabled: bool,
@@ -57,7 +57,7 @@ pub struct StoreSummary {
 /// A code that waits to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingCode {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: CodePurpose,
     /// The code.
     pub code: String,
@@ -65,7 +65,7 @@ pub struct PendingCode {
     pub expires: i64,
 }
 
-/// What a code is for.
+/// The purposes of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodePurpose {
     /// Confirms the address: six digits.

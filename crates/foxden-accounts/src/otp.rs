@@ -21,14 +21,14 @@ use crate::{AccountId, Accounts, ClientInfo, CredentialKind, PasswordError, Secr
 /// One above the greatest code, which has eight digits.
 const CODES: u64 = 100_000_000;
 
-/// What the digits open: a reset like any other, with its code.
+/// The reset that the digits open. It is a reset like any other, with its code.
 #[derive(Clone, Debug)]
 pub struct OtpVerified {
-    /// Whose reset it is.
+    /// The account that is reset.
     pub account: AccountId,
     /// Names the reset.
     pub password_forgot_token: SecretToken,
-    /// What [`Accounts::verify_reset_code`] takes: 32 hex digits.
+    /// The code for [`Accounts::verify_reset_code`]: 32 hex digits.
     pub code: String,
     /// The address to stretch the new password with.
     pub address: String,
@@ -76,8 +76,8 @@ impl Accounts {
             self.record_event(&tx, row.uid, RESET_ASKED, client).await
         });
         asked.await?;
-        let asked = Event::from_client(client, EventKind::ResetAsked);
-        self.emit(&asked.with_subject(&row.address).of(row.uid));
+        let requested = Event::from_client(client, EventKind::ResetRequested);
+        self.emit(&requested.with_subject(&row.address).with_account(row.uid));
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Accounts {
             attempt.succeed();
             return Ok(verified);
         }
-        let (attempt, wrong) = (attempt.within_allowance()?, wrong.of(row.uid));
+        let (attempt, wrong) = (attempt.within_allowance()?, wrong.with_account(row.uid));
         let tried = self.take_digits(&row, code).await?;
         if let Tried::Right(verified) = tried {
             attempt.succeed();

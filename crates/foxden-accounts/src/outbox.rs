@@ -25,11 +25,11 @@ const TRIES: u32 = 100;
 pub struct QueuedMail {
     /// Names it.
     pub id: i64,
-    /// Whose account it is about.
+    /// The account that it is about.
     pub account: Option<AccountId>,
     /// Where it goes.
     pub address: String,
-    /// What it says.
+    /// Its content.
     pub mail: Mail,
     /// When it was written, in milliseconds.
     pub posted_at: i64,
@@ -39,7 +39,7 @@ pub struct QueuedMail {
     pub tries: u32,
 }
 
-/// What becomes of a mail that could not be sent.
+/// What happens to a mail that could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
     /// It is tried again.

@@ -40,7 +40,7 @@ pub struct NewPassword {
     pub then: FollowUp,
 }
 
-/// What to do after the password was set.
+/// The follow-up actions after the password was set.
 #[derive(Clone, Debug)]
 pub enum FollowUp {
     /// Nothing.
@@ -129,7 +129,7 @@ impl Accounts {
         });
         let (row, signed_in) = changed.await?;
         let changed = Event::from_client(client, EventKind::PasswordChanged);
-        self.emit(&changed.with_subject(&row.address).of(row.uid));
+        self.emit(&changed.with_subject(&row.address).with_account(row.uid));
         Ok(signed_in)
     }
 
@@ -159,7 +159,7 @@ impl Accounts {
         });
         let (row, signed_in) = reset.await?;
         let reset = Event::from_client(client, EventKind::PasswordReset);
-        self.emit(&reset.with_subject(&row.address).of(row.uid));
+        self.emit(&reset.with_subject(&row.address).with_account(row.uid));
         Ok(signed_in)
     }
 

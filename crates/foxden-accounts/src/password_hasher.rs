@@ -59,7 +59,7 @@ pub struct HashQueue {
     pub waiting: usize,
 }
 
-/// Who wants a password hashed, and has proven nothing yet.
+/// An unauthenticated client that needs a password hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HashRequester {
     /// The name it is for, as a number.
@@ -67,7 +67,7 @@ pub(crate) struct HashRequester {
     pub(crate) by: (IpAddr, EntryPoint),
 }
 
-/// What has a share of the places.
+/// The keys that have a share of the queue.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum ShareKey {
     Name(u64),
@@ -130,8 +130,8 @@ impl PasswordHasher {
             .await?
     }
 
-    /// Returns buffers to the system, each time that no hash has begun for a while. Runs for ever.
-    pub(crate) async fn give_buffers_back(&self) {
+    /// Returns unused buffers to the system whenever no hash has begun for a while. Runs for ever.
+    pub(crate) async fn free_unused_buffers(&self) {
         let state = &self.0;
         loop {
             state.began.notified().await;
@@ -141,7 +141,7 @@ impl PasswordHasher {
             {
                 tokio::time::sleep(BUFFERS_KEPT).await;
             }
-            state.buffers.give_back();
+            state.buffers.free_unused();
         }
     }
 

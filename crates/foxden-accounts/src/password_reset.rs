@@ -98,8 +98,8 @@ impl Accounts {
             Ok::<_, Unavailable>(token)
         });
         let password_forgot_token = begun.await?;
-        let asked = Event::from_client(client, EventKind::ResetAsked);
-        self.emit(&asked.with_subject(&row.address).of(row.uid));
+        let requested = Event::from_client(client, EventKind::ResetRequested);
+        self.emit(&requested.with_subject(&row.address).with_account(row.uid));
         Ok(ResetStarted::new(password_forgot_token))
     }
 
@@ -163,8 +163,8 @@ impl Accounts {
             Ok::<_, Unavailable>(mailed)
         });
         let mailed = mailed.await?;
-        let asked = Event::from_client(client, EventKind::ResetAsked);
-        self.emit(&asked.with_subject(&row.address).of(row.uid));
+        let requested = Event::from_client(client, EventKind::ResetRequested);
+        self.emit(&requested.with_subject(&row.address).with_account(row.uid));
         match reset.data {
             Some(_) => mailed.require()?,
             None => allowance.require()?,
@@ -212,7 +212,7 @@ impl Accounts {
                 let wrong = if row.is_decoy {
                     wrong.with_reason("a reset code for an unknown name")
                 } else {
-                    wrong.of(row.uid).with_reason("wrong reset code")
+                    wrong.with_account(row.uid).with_reason("wrong reset code")
                 };
                 Err(attempt.fail(&wrong, PasswordError::WrongCode))
             }

@@ -1,4 +1,4 @@
-//! What an account shows of its owner.
+//! Profiles of accounts: display name and picture.
 
 use data_encoding::HEXLOWER;
 
@@ -10,7 +10,7 @@ const PICTURE: usize = 256 * 1024;
 /// The longest display name, in characters.
 const NAME: usize = 256;
 
-/// What an account shows of its owner.
+/// The profile of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The account.
@@ -19,7 +19,7 @@ pub struct Profile {
     pub address: String,
     /// Whether the address is confirmed.
     pub address_verified: bool,
-    /// What the owner wants to be called.
+    /// The display name.
     pub display_name: Option<String>,
     /// The picture's id.
     pub avatar: Option<String>,
@@ -83,7 +83,7 @@ impl PictureKind {
 }
 
 impl Accounts {
-    /// What the account shows; refused with [`CredentialError::Unknown`] when it is gone.
+    /// Returns the profile, or [`CredentialError::Unknown`] if the account was removed.
     pub async fn profile(&self, account: AccountId) -> Result<Profile, CredentialError> {
         let row = account::by_id(&self.0.database, account)
             .await?
@@ -140,8 +140,8 @@ impl Accounts {
     }
 
     /// The bytes of what [`Self::avatar`] loads, if there is such a picture.
-    pub async fn avatar_weight(&self, id: &str) -> Result<Option<usize>, Unavailable> {
-        let weight = account::avatar_weight(&self.0.database, id).await?;
+    pub async fn avatar_size(&self, id: &str) -> Result<Option<usize>, Unavailable> {
+        let weight = account::avatar_size(&self.0.database, id).await?;
         Ok(weight.map(|bytes| usize::try_from(bytes).unwrap_or(0)))
     }
 

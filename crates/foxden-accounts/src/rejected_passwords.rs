@@ -13,29 +13,28 @@ use foxden_model::Network;
 use crate::AuthPw;
 use crate::register::account::AccountRow;
 
-/// Proofs of all sites. Where more come, the site with the most forgets half of its own, those repeated the longest ago;
-/// they count once more.
+/// The maximum number of entries. Beyond it, the site with the most entries loses half of them, the least recently
+/// repeated; these count again.
 const CAPACITY: usize = 16_384;
 
-/// What a proof is remembered by: the widest network that brought it, and a keyed hash of it, of whose it was to be, and
-/// of what it was compared with. So a proof that was wrong is a new one after the password was changed, or the account
-/// was made.
+/// The key of a rejected password: the widest network of the client, and a keyed hash of the password, the name and the
+/// stored hash. So a password that was wrong is a new one after the password was changed, or the account was created.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RejectedKey {
     network: u64,
     hash: u64,
 }
 
-/// Whether a client was told of a wrong proof what it says of which accounts exist.
+/// Whether the answer to a rejected password revealed if the account exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disclosure {
-    /// The client was told why. Telling it again reveals nothing new.
+    /// The answer gave the reason. A repetition of it reveals nothing new.
     Full,
-    /// The client was told "wrong password", as for every name.
+    /// The answer was "wrong password", as for every name.
     None,
 }
 
-/// The proofs that were wrong.
+/// The cache of rejected passwords.
 #[derive(Default)]
 pub(crate) struct RejectedPasswords {
     keys: RandomState,
@@ -44,10 +43,10 @@ pub(crate) struct RejectedPasswords {
 
 #[derive(Default)]
 struct Entries {
-    /// What was told of each, and when it was last brought.
+    /// The disclosure of each, and its last use.
     networks: HashMap<u64, HashMap<u64, (Disclosure, u64)>>,
     count: usize,
-    /// Proofs brought so far: the order of time.
+    /// The number of uses so far. It orders entries by time.
     uses: u64,
 }
 
@@ -63,15 +62,15 @@ impl RejectedPasswords {
         from: Network,
     ) -> RejectedKey {
         let verifier = row.and_then(|row| row.verifier.as_ref());
-        let with = verifier.map(|verifier| verifier.verify_hash);
+        let verify_hash = verifier.map(|verifier| verifier.verify_hash);
         let uid = row.map(|row| row.uid.0);
         RejectedKey {
             network: from.widest(),
-            hash: self.keys.hash_one((name, uid, with, auth_pw.0)),
+            hash: self.keys.hash_one((name, uid, verify_hash, auth_pw.0)),
         }
     }
 
-    /// What was told of the proof, if it was wrong before.
+    /// Returns the earlier disclosure if this password was rejected before.
     pub(crate) fn lookup(&self, key: RejectedKey) -> Option<Disclosure> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.uses += 1;
@@ -81,7 +80,7 @@ impl RejectedPasswords {
         Some(*disclosure)
     }
 
-    /// Whether it was wrong before.
+    /// Returns whether this password was rejected before.
     pub(crate) fn contains(&self, key: RejectedKey) -> bool {
         self.lookup(key).is_some()
     }
@@ -100,7 +99,7 @@ impl RejectedPasswords {
 }
 
 impl Entries {
-    /// Has the site with the most forget half of them.
+    /// Removes the least recently used half of the entries of the network that has the most.
     fn shrink(&mut self) {
         let Some((&number, most)) = self.networks.iter_mut().max_by_key(|(_, network)| network.len()) else {
             return;
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_stays_and_memory_is_bounded() {
+    fn repeated_entries_stay_and_memory_is_bounded() {
         let cache = RejectedPasswords::default();
         cache.insert(key(1, 0), Disclosure::Full);
         for number in 1..10 * CAPACITY as u64 {
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_that_tries_much_forgets_its_own_alone() {
+    fn a_site_with_many_tries_evicts_only_its_own() {
         let cache = RejectedPasswords::default();
         cache.insert(key(1, 7), Disclosure::None);
         for number in 0..10 * CAPACITY as u64 {

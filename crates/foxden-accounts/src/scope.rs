@@ -16,7 +16,7 @@ const LIST: usize = 1024;
 pub struct Client {
     /// Its id.
     pub id: &'static str,
-    /// What people call it.
+    /// The name that people see.
     pub name: &'static str,
     /// The scopes it may have.
     pub scopes: &'static [&'static str],

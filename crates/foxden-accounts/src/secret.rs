@@ -1,11 +1,11 @@
-//! What follows from a secret token: its id, its Hawk key, its bundle key; and the bundle of the keys.
+//! Values derived from a secret token: its id, its Hawk key, its bundle key; and the bundle of the keys.
 
 use data_encoding::HEXLOWER;
 use ring::{digest, hkdf, hmac};
 
 use crate::{SecretToken, TokenId};
 
-/// What a credential is for. Kinds are separate: an id of one is unknown as any other.
+/// The kinds of credentials. An id of one kind is unknown as any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// Everything a signed-in device or page does.
@@ -20,13 +20,13 @@ pub enum CredentialKind {
     AccountReset,
 }
 
-/// What follows from a token.
+/// The values derived from a token.
 pub struct Secrets {
     /// Its name in requests.
     pub id: TokenId,
     /// The Hawk key.
     pub auth_key: [u8; 32],
-    /// What bundles are encrypted with.
+    /// The key that encrypts bundles.
     pub bundle_key: [u8; 32],
 }
 

@@ -12,23 +12,23 @@ use crate::{AccountId, ClientInfo};
 
 /// A security event.
 ///
-/// It holds no secret. `name` and `why` may hold text of a stranger, of any length and with any character: the log
-/// must escape and truncate them.
+/// It holds no secret. `name` and `why` may hold text from an unknown client, of any length and with any character:
+/// the log must escape and truncate them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// What happened.
+    /// The kind.
     pub kind: EventKind,
     /// Where it happened.
     pub entry_point: EntryPoint,
     /// The IP address of the client; none without a request.
     pub from: Option<IpAddr>,
-    /// Whom it concerns, as the caller wrote it or as the account calls itself: an address, a name, a uid.
+    /// The subject, as the request or the account spells it: an address, a name or a uid.
     pub name: Option<&'a str>,
     /// The account, where it is known.
     pub account: Option<AccountId>,
     /// The reason of a refusal, or details.
     pub why: Option<&'a str>,
-    /// The request that was refused, where that says more.
+    /// The refused request, if the kind alone does not identify it.
     pub request: Option<RequestInfo<'a>>,
 }
 
@@ -41,12 +41,12 @@ pub struct RequestInfo<'a> {
     pub path: &'a str,
 }
 
-/// What happened.
+/// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// A log-in failed: unknown name, wrong password, no password yet, account disabled.
     LoginFailed,
-    /// A log-in was not even tried: too many had failed.
+    /// A log-in was refused without a check of the password: too many had failed.
     LoginLocked,
     /// A network, an address or an account has reached a limit; `why` names it.
     LimitReached,
@@ -60,8 +60,8 @@ pub enum EventKind {
     PasswordChanged,
     /// A client with a code or link reset a password.
     PasswordReset,
-    /// A reset was asked for.
-    ResetAsked,
+    /// A reset was requested.
+    ResetRequested,
     /// An account's address was changed by its owner.
     AddressChanged,
     /// A captcha was missing, wrong, too old or used before.
@@ -72,42 +72,42 @@ pub enum EventKind {
     StorageRefused,
     /// A private server was reached from elsewhere, and counts as public from now on.
     BecamePublic,
-    /// The operator did something.
+    /// An action of the operator.
     Operator(OperatorAction),
 }
 
-/// What the operator did.
+/// The actions of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OperatorAction {
     /// Added an account.
     AccountAdded,
     /// Removed an account.
     AccountRemoved,
-    /// Switched an account off.
+    /// Disabled an account.
     AccountDisabled,
-    /// Switched an account on again.
+    /// Enabled an account again.
     AccountEnabled,
-    /// Changed what an account may do.
+    /// Changed the role of an account.
     RoleChanged,
-    /// Took an address for confirmed.
+    /// Confirmed an address for its account.
     AddressConfirmed,
     /// Made a link that sets a password.
     PasswordLinkMade,
-    /// Looked at the codes that wait.
+    /// Read the pending codes.
     CodesShown,
     /// Made an invitation.
     InvitationMade,
-    /// Took an invitation back.
+    /// Revoked an invitation.
     InvitationRevoked,
     /// Changed whether a node takes users.
     NodeChanged,
     /// Moved a user to another node.
     UserMoved,
-    /// Took a server that was reached from elsewhere for private again.
+    /// Made a server private again that counted as public.
     MadePrivate,
 }
 
-/// Where a request came in.
+/// The parts of the server at which requests arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryPoint {
     /// The account API of current browsers.
@@ -156,8 +156,8 @@ impl<'a> Event<'a> {
     }
 
     /// A command of the operator.
-    pub const fn by_operator(act: OperatorAction) -> Self {
-        Self::new(EventKind::Operator(act), EntryPoint::Operator, None)
+    pub const fn by_operator(action: OperatorAction) -> Self {
+        Self::new(EventKind::Operator(action), EntryPoint::Operator, None)
     }
 
     /// Adds the name that the event is about.
@@ -171,7 +171,7 @@ impl<'a> Event<'a> {
 
     /// Adds the account.
     #[must_use]
-    pub const fn of(self, account: AccountId) -> Self {
+    pub const fn with_account(self, account: AccountId) -> Self {
         Self {
             account: Some(account),
             ..self
@@ -180,7 +180,7 @@ impl<'a> Event<'a> {
 
     /// Adds the request.
     #[must_use]
-    pub const fn at(self, method: &'a str, path: &'a str) -> Self {
+    pub const fn with_request(self, method: &'a str, path: &'a str) -> Self {
         Self {
             request: Some(RequestInfo { method, path }),
             ..self
@@ -198,7 +198,7 @@ impl<'a> Event<'a> {
 }
 
 impl EventKind {
-    /// Everything that can happen.
+    /// All kinds.
     pub const ALL: [Self; 27] = [
         Self::LoginFailed,
         Self::LoginLocked,
@@ -208,7 +208,7 @@ impl EventKind {
         Self::AccountDeleted,
         Self::PasswordChanged,
         Self::PasswordReset,
-        Self::ResetAsked,
+        Self::ResetRequested,
         Self::AddressChanged,
         Self::CaptchaFailed,
         Self::TokenRefused,
@@ -249,8 +249,8 @@ impl fmt::Display for EntryPoint {
 
 impl SecurityEvents {
     /// Passes events to this function.
-    pub fn new(hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(hear))
+    pub fn new(receive: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(receive))
     }
 
     /// Emits an event.

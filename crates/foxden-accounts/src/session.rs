@@ -24,7 +24,7 @@ const USER_AGENT: usize = 200;
 /// A signed-in device or page.
 #[derive(Clone)]
 pub struct Session {
-    /// Whose it is.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The Hawk key.
     pub auth_key: [u8; 32],

@@ -9,7 +9,7 @@ use crate::secret::derive;
 
 const ROUNDS: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 
-/// What a client makes of a password: the proof it sends, and what it keeps to unwrap its key.
+/// The values that a client derives from a password: the proof it sends, and the key that unwraps its own.
 pub struct Stretched {
     /// The part that the client sends.
     pub auth_pw: AuthPw,

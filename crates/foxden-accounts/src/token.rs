@@ -37,7 +37,7 @@ struct Secret {
     signing: hmac::Key,
 }
 
-/// What a token says of its owner.
+/// The claims about the owner of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims<'a> {
     /// The store it opens.
@@ -63,7 +63,7 @@ pub struct Claims<'a> {
 pub struct Token {
     /// The signed statement, base64url with padding.
     pub id: String,
-    /// What signs requests.
+    /// The key that signs requests.
     pub key: TokenKey,
 }
 
@@ -76,13 +76,13 @@ pub struct TokenKey(String);
 pub struct Verified {
     /// The store it opens.
     pub user: UserId,
-    /// Whose it is; `None`: its tokenserver does not say, or names accounts otherwise.
+    /// The account that owns the store; `None` if its tokenserver names none, or in another way.
     pub account: Option<AccountId>,
     /// The node it was made for.
     pub node: Box<str>,
     /// It is invalid from this time on.
     pub expires: SyncTime,
-    /// What signs its owner's requests.
+    /// The key that signs its owner's requests.
     pub key: TokenKey,
     /// The account's other stores on that node, which share its quota.
     pub other_uids: Box<[UserId]>,

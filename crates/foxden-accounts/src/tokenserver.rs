@@ -34,11 +34,11 @@ pub trait AccessTokens: Send + Sync + 'static {
 pub struct Identity {
     /// The account's uid, 32 hex digits.
     pub fxa_uid: String,
-    /// Who keeps that account.
+    /// The server that has the account.
     pub issuer: String,
     /// When the password last changed, in milliseconds.
     pub generation: Option<i64>,
-    /// What the token is good for.
+    /// The scopes of the token.
     pub scope: Vec<String>,
 }
 
@@ -246,7 +246,7 @@ impl Accounts {
     async fn replace(&self, tx: &Tx, current: &StoreRow) -> Result<(), TokenError> {
         let now = self.millis();
         let last_expiry = now + self.token_millis();
-        let open = store::replaced_until(tx, current, now, last_expiry).await?;
+        let open = store::future_last_expiries(tx, current, now, last_expiry).await?;
         let most = usize::try_from(self.0.options.max_replaced_stores.max(1)).unwrap_or(usize::MAX);
         if let Some(at) = open.len().checked_sub(most)
             && let Some(first) = open.get(at)

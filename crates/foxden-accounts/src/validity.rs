@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ends_too_late_was_made_by_a_clock_that_was_ahead() {
+    fn an_end_too_far_ahead_comes_from_a_wrong_clock() {
         let life = 60_000;
         for (end, good) in [
             (0, false),

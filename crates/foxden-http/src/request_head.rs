@@ -1,4 +1,4 @@
-//! What a listener reads in the head of a request before any surface does.
+//! Checks of the request head by the listener, before any surface reads it.
 //!
 //! A head that this server and a proxy before it could read in two ways (RFC 9112, section 3.2) is answered 400.
 
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_one_value_stands_once() {
+    fn headers_with_one_value_may_not_repeat() {
         let twice = |name: &str| {
             let (first, second) = (if name == "host" { "c" } else { "a" }, "b");
             read(

@@ -1,4 +1,4 @@
-//! What a listener does to every response, whichever surface made it.
+//! Changes of the listener to every response of any surface.
 
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};

@@ -100,9 +100,9 @@ mod tests {
     fn the_narrowest_prefix_determines_all_networks() {
         for address in ["192.0.2.7", "2001:db8:1:203::4"] {
             let network = Network::of(address.parse().unwrap());
-            let told = Network::from_narrowest(network.narrowest()).unwrap();
+            let restored = Network::from_narrowest(network.narrowest()).unwrap();
             assert_eq!(
-                Width::ALL.map(|width| told.prefix(width)),
+                Width::ALL.map(|width| restored.prefix(width)),
                 Width::ALL.map(|width| network.prefix(width))
             );
         }

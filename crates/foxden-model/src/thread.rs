@@ -16,7 +16,7 @@ pub fn lower_priority() {
     #[cfg(target_os = "linux")]
     linux::change(|attributes| {
         attributes.sched_nice = attributes.sched_nice.max(linux::NICE);
-        attributes.sched_runtime = linux::USUAL_SLICE;
+        attributes.sched_runtime = linux::DEFAULT_SLICE;
     });
 }
 
@@ -28,7 +28,7 @@ mod linux {
     /// may wait that long, or until the next timer tick.
     pub(super) const SHORT_SLICE: u64 = 100_000;
     /// The system's default.
-    pub(super) const USUAL_SLICE: u64 = 0;
+    pub(super) const DEFAULT_SLICE: u64 = 0;
     pub(super) const NICE: i32 = 10;
 
     #[expect(clippy::cast_possible_truncation, reason = "about fifty bytes")]
@@ -119,12 +119,12 @@ mod tests {
             return;
         }
         let before = now();
-        let at_work = std::thread::spawn(|| {
+        let worker = std::thread::spawn(|| {
             prefer_low_latency();
             lower_priority();
             now()
         });
-        assert_eq!(at_work.join().unwrap(), (linux::NICE.max(before.0), before.1));
+        assert_eq!(worker.join().unwrap(), (linux::NICE.max(before.0), before.1));
         assert_eq!(now(), before);
     }
 }

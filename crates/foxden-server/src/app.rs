@@ -42,9 +42,9 @@ pub struct App {
     pub rng: Arc<dyn Rng>,
     /// The version of the server.
     pub version: Version,
-    /// What signs storage tokens.
+    /// Signs storage tokens.
     pub secrets: Arc<TokenSecrets>,
-    /// What the operator set.
+    /// The configuration.
     pub config: Config,
     /// How many seconds a token holds.
     pub token_seconds: u32,
@@ -52,7 +52,7 @@ pub struct App {
     pub storage: Option<Storage>,
     /// Room for bodies and answers, shared by all listeners and surfaces.
     pub memory: Arc<Memory>,
-    /// Who has an account, if this process makes and changes them.
+    /// The accounts, if this process creates and changes them.
     pub accounts: Option<Accounts>,
     /// What the passwords of Sync 1.1 are checked against, if that is spoken here. A storage node may do so with accounts
     /// that another process keeps.
@@ -73,7 +73,7 @@ pub struct App {
     pub probe: Arc<Probe>,
 }
 
-/// What a process gets from outside. Tests hand in their own.
+/// Dependencies on the environment. Tests replace them.
 pub struct Environment {
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -107,7 +107,7 @@ pub struct Components {
     pub storage: bool,
     /// Accounts.
     pub accounts: bool,
-    /// What to do about the list of nodes.
+    /// How the list of nodes is maintained.
     pub nodes: NodeSync,
 }
 
@@ -379,7 +379,7 @@ impl MasterSecrets {
         self.0.last().map_or("", Secret::reveal)
     }
 
-    /// What signs tokens.
+    /// Signs tokens.
     pub fn token_secrets(&self) -> TokenSecrets {
         let earlier = &self.0[..self.0.len().saturating_sub(1)];
         TokenSecrets::new(earlier.iter().map(Secret::reveal), self.newest())

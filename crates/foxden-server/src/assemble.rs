@@ -1,4 +1,4 @@
-//! What each listener serves.
+//! Assembles the surfaces of each listener.
 
 mod listener_service;
 
@@ -145,7 +145,7 @@ fn sync_state(app: &App, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
         backoff: Arc::new(backoff(rules)),
         memory: Arc::clone(&app.memory),
         compresses: rules.compresses,
-        is_strict_about_nodes: rules.is_strict_about_nodes,
+        verifies_token_node: rules.verifies_token_node,
         legacy: passwords.map(|accounts| LegacyState::new(accounts.clone(), &site)),
         security_events: app.security_log.security_events(),
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
@@ -193,7 +193,7 @@ fn fxa_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> FxaState {
 }
 
 fn pages_state(app: &Arc<App>, tasks: &Tasks) -> PagesState {
-    let asked = Arc::clone(app);
+    let app_for_status = Arc::clone(app);
     PagesState {
         site: Arc::clone(&app.site),
         clock: Arc::clone(&app.clock),
@@ -201,7 +201,7 @@ fn pages_state(app: &Arc<App>, tasks: &Tasks) -> PagesState {
         contact: app.config.accounts.contact.clone(),
         sends_mail: app.config.mail.is_some(),
         legacy: legacy_pages(app, tasks),
-        server_status: Arc::new(move || server_status(Arc::clone(&asked))),
+        server_status: Arc::new(move || server_status(Arc::clone(&app_for_status))),
     }
 }
 

@@ -30,7 +30,7 @@ pub const TIMETABLE: [&dyn Chore; 3] = [
 pub trait Chore: Send + Sync {
     /// How it is called on the command line.
     fn name(&self) -> &'static str;
-    /// What it does.
+    /// Its purpose.
     fn description(&self) -> &'static str;
     /// How much time lies between two runs.
     fn every(&self) -> Duration;
@@ -38,7 +38,7 @@ pub trait Chore: Send + Sync {
     async fn run(&self, app: &App) -> anyhow::Result<Done>;
 }
 
-/// What one run did.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
     /// Rows or stores it dealt with.
@@ -52,7 +52,7 @@ pub struct Done {
 pub struct ChoreReport {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it does.
+    /// Its purpose.
     pub description: &'static str,
     /// How it fared since the start.
     pub status: ChoreStatus,

@@ -53,7 +53,7 @@ pub enum DataError {
     BadSecrets {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: toml::de::Error,
     },
 }

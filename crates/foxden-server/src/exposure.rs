@@ -1,8 +1,8 @@
-//! Whether this server is private, as far as it has been seen.
+//! Records whether clients of other machines have reached this server; until then it is private.
 //!
 //! A server that listens on loopback alone begins as a private one: people at its machine make accounts without an
-//! invitation. The first [`RemoteEvidence`] that others reach it makes it public for good, so that no stranger can choose a request
-//! without evidence. A file in the data folder, the mark, carries that to later starts; `foxden private` takes it back.
+//! invitation. The first [`RemoteEvidence`] of a client elsewhere makes it public for good: such a client could send its next request
+//! without evidence. A file in the data folder, the mark, preserves that across restarts; `foxden private` removes it.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Utc;
 use crate::data;
 
-/// Whether others have reached this server.
+/// Whether clients of other machines have reached this server.
 pub struct Exposure {
     /// Whether it listens on loopback alone: any other server is public anyway.
     is_loopback: bool,
-    /// Whether nothing has shown that others reach it.
+    /// Whether there is no evidence of such clients.
     is_private: AtomicBool,
     mark: Mutex<Option<Mark>>,
     file: PathBuf,
@@ -61,7 +61,7 @@ const ABOUT: &str = "# This server was private: people at its machine made accou
                      # and counts as public. The command `foxden private` takes that back.\n";
 
 impl Exposure {
-    /// As the data folder has it.
+    /// Reads the mark from the data folder.
     pub fn open(
         site: &Site,
         file: PathBuf,
@@ -90,7 +90,7 @@ impl Exposure {
         self.lock().clone().filter(|_| self.is_loopback)
     }
 
-    /// Makes the server public. The first evidence is on the disk when this returns; those that follow cost nothing.
+    /// Makes the server public. When this returns, the first evidence is on disk; later evidence is ignored.
     pub fn observe(&self, evidence: &RemoteEvidence) {
         if !self.is_private() {
             return;
@@ -103,7 +103,7 @@ impl Exposure {
         let new = Mark { since, why };
         if let Err(error) = new.write(&self.file) {
             tracing::error!(
-                "{} cannot be written, so this server takes itself for private again after a restart: {error:#}",
+                "{} cannot be written, so this server is private again after a restart: {error:#}",
                 self.file.display()
             );
         }
@@ -134,7 +134,7 @@ impl Exposure {
 }
 
 impl Mark {
-    /// What an operator reads in the log and from commands.
+    /// Explains the mark, for the log and for commands.
     pub fn explain(&self) -> String {
         format!(
             "this server counts as public, and new accounts need an invitation (foxden invite), since {}: {}. If others are to \
@@ -150,7 +150,7 @@ impl Mark {
     }
 }
 
-/// The mark, if there is one. One that cannot be understood is one all the same.
+/// Reads the mark, if there is one. A file that cannot be parsed counts as a mark.
 fn read(file: &std::path::Path) -> anyhow::Result<Option<Mark>> {
     let text = match fs::read(file) {
         Ok(text) => text,
@@ -193,7 +193,7 @@ pub mod tests {
         }
     }
 
-    /// A server's reach, kept in that file.
+    /// Opens the exposure of a server whose mark is that file.
     pub fn open(is_loopback: bool, file: PathBuf) -> Exposure {
         let site = Site {
             public_url: "http://127.0.0.1:5000".parse().unwrap(),
@@ -205,7 +205,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_sign_holds_through_restarts_until_it_is_taken_back() {
+    fn the_mark_survives_restarts_until_it_is_removed() {
         let folder = Folder::new("holds");
         let exposure = folder.open(true);
         assert!(exposure.is_private() && exposure.mark().is_none());
@@ -223,14 +223,17 @@ pub mod tests {
         assert!(folder.open(true).is_private());
         assert!(
             exposure.make_private().unwrap().is_none(),
-            "nothing is left to take back"
+            "there is no mark any more"
         );
         exposure.observe(&RemoteEvidence::UnixSocket);
-        assert!(!folder.open(true).is_private(), "it may be seen again");
+        assert!(
+            !folder.open(true).is_private(),
+            "new evidence makes it public again"
+        );
     }
 
     #[test]
-    fn a_mark_that_cannot_be_read_is_one() {
+    fn a_damaged_mark_counts() {
         let folder = Folder::new("damaged");
         for text in [&b""[..], b"\xff", b"since = \"then\""] {
             fs::write(folder.0.join("public"), text).unwrap();
@@ -240,7 +243,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_server_for_others_is_public_without_a_mark() {
+    fn a_server_on_other_addresses_is_public_without_a_mark() {
         let folder = Folder::new("others");
         let exposure = folder.open(false);
         exposure.observe(&RemoteEvidence::OldHttp);
@@ -249,9 +252,9 @@ pub mod tests {
         assert!(File::open(folder.0.join("public")).is_err());
     }
 
-    /// Where the disk takes nothing the evidence counts at least as long as the process lives.
+    /// If the mark cannot be written, the evidence counts until the process ends.
     #[test]
-    fn a_sign_counts_although_it_cannot_be_written() {
+    fn evidence_counts_even_if_the_mark_cannot_be_written() {
         let exposure = open(true, "/proc/foxden/public".into());
         exposure.observe(&RemoteEvidence::OldHttp);
         assert!(!exposure.is_private() && exposure.mark().is_some());

@@ -136,12 +136,12 @@ impl fmt::Display for Status {
     }
 }
 
-/// What only some lines have.
+/// Fields that only some lines have.
 #[derive(Clone, Copy, Debug)]
 pub struct Details<'a> {
     /// How the caller was authenticated.
     pub auth: Option<&'static str>,
-    /// Whose store or account it was about.
+    /// The user or account of the request.
     pub user: Option<UserId>,
     /// Why the request was refused.
     pub why: Option<&'a str>,

@@ -1,11 +1,11 @@
-//! What the terminal says about the results of commands.
+//! Messages of the terminal about the results of commands.
 
 use crate::calendar::Utc;
 use crate::control::command::{NodeState, Role, UserState};
 use crate::control::response::{CodePurpose, Failure, LinkPurpose, Outcome};
 use crate::exposure::Mark;
 
-/// What a command did.
+/// Describes the result of a command.
 pub fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::UserRemoved {
@@ -101,7 +101,7 @@ pub fn failure(failure: &Failure) -> String {
     }
 }
 
-/// What a link does.
+/// Describes the purpose of a link.
 pub fn link(purpose: &LinkPurpose) -> String {
     match purpose {
         LinkPurpose::SetPassword { name } => format!("{name} sets a password here, once, within a day"),
@@ -115,7 +115,7 @@ pub fn link(purpose: &LinkPurpose) -> String {
     }
 }
 
-/// What a code does.
+/// Describes the purpose of a code.
 pub const fn code(purpose: CodePurpose) -> &'static str {
     match purpose {
         CodePurpose::ConfirmAddress => "confirms the address",

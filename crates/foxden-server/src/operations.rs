@@ -1,4 +1,4 @@
-//! What an operator does to accounts, invitations, nodes and this server.
+//! Operations of an operator on accounts, invitations, nodes and this server.
 //!
 //! Each operation returns data or an [`OperationError`]; the caller makes the words. An operation that succeeds is reported
 //! to the security log.

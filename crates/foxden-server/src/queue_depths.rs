@@ -19,7 +19,7 @@ pub struct QueueDepths {
     pub memory: MemoryInUse,
     /// Writes that wait for storage; `None` if this process keeps no objects.
     pub storage: Option<QueuedWrites>,
-    /// What waits for the register; `None` if this process reads none.
+    /// The queues of the register; `None` if this process does not open it.
     pub register: Option<foxden_sql::QueueDepths>,
     /// Password hashes; `None` if this process checks no passwords.
     pub password_hashes: Option<HashQueue>,

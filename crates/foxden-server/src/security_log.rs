@@ -166,8 +166,8 @@ impl QueuedEvent {
             name: event.name.map(|name| truncated(name, NAME)),
             account: event.account.map(|account| account.to_string()),
             why: event.why.map(|why| truncated(why, TEXT)),
-            method: request.map(|asked| truncated(asked.method, NAME)),
-            path: request.map(|asked| truncated(asked.path.split('?').next().unwrap_or_default(), TEXT)),
+            method: request.map(|info| truncated(info.method, NAME)),
+            path: request.map(|info| truncated(info.path.split('?').next().unwrap_or_default(), TEXT)),
         }
     }
 }

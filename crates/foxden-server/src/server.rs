@@ -72,7 +72,7 @@ impl Server {
                 async move {
                     tokio::select! {
                         () = stopping.stopped() => {}
-                        () = accounts.give_buffers_back() => {}
+                        () = accounts.free_unused_buffers() => {}
                     }
                 }
             });

@@ -103,11 +103,11 @@ pub async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panic> {
 }
 
 impl Panic {
-    /// What was said as it began.
+    /// The message of the panic.
     pub fn new(cause: &(dyn Any + Send)) -> Self {
-        let said = cause.downcast_ref::<&str>().copied();
-        let said = said.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
-        Self(said.unwrap_or("for no reason given").to_owned())
+        let message = cause.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+        Self(message.unwrap_or("for no reason given").to_owned())
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// What panics on its first two runs and ends on its third.
+    /// A task that panics on its first two runs and ends on its third.
     async fn third_time(runs: &AtomicU32) -> u32 {
         tokio::task::yield_now().await;
         let run = runs.fetch_add(1, Ordering::SeqCst);

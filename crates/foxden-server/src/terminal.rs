@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_obeys_nothing_that_strangers_wrote() {
+    fn control_characters_of_clients_do_not_reach_the_terminal() {
         let seen = |text: &str| Sanitized::new(text).to_string();
         assert_eq!(seen("a\tb\nann@exämple.org"), "a\tb\nann@exämple.org");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What this program is.
+//! Name and version of this program.
 
 use foxden_http::ops::Version;
 

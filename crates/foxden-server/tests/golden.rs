@@ -1,8 +1,8 @@
 //! Golden conversations: requests and responses, byte by byte, in readable files.
 //!
 //! Each `tests/golden/<surface>/*.http` is one test; those of `sync` and `legacy` are two, as objects are kept in memory or in
-//! SQLite files. It begins with comments that say what it promises,
-//! and then tells requests and their answers in order, in a server of its own with an empty store:
+//! SQLite files. It begins with comments that name the promise,
+//! and then lists requests and their answers in order. Each runs on a server of its own with an empty store:
 //!
 //! ```text
 //! # A client reads back what it stored. Promise: storage API 1.5, objects.
@@ -14,40 +14,40 @@
 //! ```
 //!
 //! **Requests** are lines that begin with `>`: the method and the path; then, each after two spaces or on a
-//! line of its own, headers (`name: value`, lower case); then the body, which may go on over further
-//! lines. With `content-encoding: gzip` the body is compressed on the way. In `fxa`, a `POST` that names no
+//! line of its own, headers (`name: value`, lower case); then the body, which may continue on further
+//! lines. With `content-encoding: gzip` the body is compressed before it is sent. In `fxa`, a `POST` that names no
 //! content type is JSON.
 //!
-//! **Answers** are lines that begin with `<`: the status; the headers that matter here (`!name`: it must not
-//! be there); the body, which always matters. Lines of a body are joined by line breaks; an empty last line
+//! **Answers** are lines that begin with `<`: the status; the headers that are compared (`!name`: it must be
+//! absent); the body, which is always compared. Lines of a body are joined by line breaks; an empty last line
 //! is a line break at the end.
 //!
-//! **Texts** may hold `{name}`: in an answer, it takes whatever stands there and keeps it under that name, or must
-//! equal what is kept; in a request, it is what was kept. `{*}` in an answer is anything. `<<each 1..3 T>>` is
+//! **Texts** may contain `{name}`: in an answer, it matches any text and stores it under that name, or must equal the
+//! stored text; in a request, it is the stored text. `{*}` in an answer matches any text. `<<each 1..3 T>>` is
 //! `T` three times, with commas between and `#` counting; `<<fill 9 T>>` is `T` nine times;
 //! `<<hex 0d0a>>` are the characters of these numbers.
 //!
 //! **Directives**:
-//! - `clock 1763690000.00` sets the clock, `clock +0.5` moves it. It stands still otherwise.
+//! - `clock 1763690000.00` sets the clock, `clock +0.5` advances it. Otherwise it does not change.
 //! - `server quota=700 batches=off …` changes settings, before the first request; see `golden/server.rs`.
-//! - `hawk uid=42` signs what follows with a storage token of that uid. Further words: `beside=1,2` (the account's
+//! - `hawk uid=42` signs the following requests with a storage token of that uid. Further words: `beside=1,2` (the account's
 //!   other stores), `expires=-1` (seconds from
 //!   now, else 3600), `secret=text`, `ts=-7200` (the client's clock is off), `node=url`, `host=name`,
 //!   `path=/prefix` (signed before the path), `hash` or `hash=bad`, `mac=bad`, `id=bad`, `key=bad`.
-//! - `account {token}` signs what follows with an account's session token of 64 hex digits; `account keyFetchToken
+//! - `account {token}` signs the following requests with an account's session token of 64 hex digits; `account keyFetchToken
 //!   {token}` with another kind of token. Further words: `ts=-300`, `mac=bad`, `hash=bad`, `hash=none`, `nonce=text`,
 //!   `host=name`.
-//! - `keep name authpw ann@example.org a password` keeps what a client makes of a password; `keep name id
+//! - `keep name authpw ann@example.org a password` stores what a client derives from a password; `keep name id
 //!   sessionToken {token}` a token's id; `keep name challenge {verifier}` the challenge of a verifier; `keep name
 //!   invitation` the code of a new invitation; `keep name code ann@example.org` the pending code of an address;
 //!   `keep name link ann@example.org` that of a set-password link; `keep name sum 23 + 4` the result.
-//! - `person ann a password` makes an account: `ann@example.org`, or the address itself, with that password.
-//! - `basic ann a password` sends what follows with that name and password.
-//! - `authorization Bearer {token}` sends what follows with this header as it stands.
+//! - `person ann a password` creates an account: `ann@example.org`, or the address itself, with that password.
+//! - `basic ann a password` sends the following requests with that name and password.
+//! - `authorization Bearer {token}` sends the following requests with this header, unchanged.
 //! - `anonymous` sends no credentials, as at the beginning.
 //!
-//! `cargo xtask golden --update` writes the answers that the code gives into the files. Headers that were named and
-//! texts that still fit stay as they are. Read the difference as you would read code.
+//! `cargo xtask golden --update` writes the actual answers into the files. Named headers and texts that still match are kept.
+//! Review the difference like code.
 
 #![expect(clippy::print_stdout, reason = "the test runner prints its report")]
 
@@ -128,12 +128,12 @@ fn main() -> ExitCode {
 }
 
 impl Test {
-    /// Runs the conversation, or writes down how it goes now.
+    /// Runs the conversation, and compares or updates its answers.
     fn run(&self, is_update: bool) -> Result<()> {
         let text = fs::read_to_string(&self.path)?;
         let conversation = Conversation::parse(&text)?;
         let answers = run::run(&conversation, &self.surface, self.engine)?;
-        // All engines answer alike, so the answers with one of them are enough.
+        // All engines give the same answers, so those of one are enough.
         if is_update && self.engine == Engine::Sqlite {
             let now = conversation.with_answers(&answers);
             if now != text {

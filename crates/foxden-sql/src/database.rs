@@ -21,8 +21,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
-    /// Whether each transaction is rehearsed: see [`Database::rehearsing`].
-    is_rehearsing: bool,
+    /// Whether a dry run precedes each transaction: see [`Database::with_dry_runs`].
+    has_dry_runs: bool,
 }
 
 struct Inner {
@@ -38,7 +38,7 @@ struct Inner {
     readers: Arc<FairQueue>,
 }
 
-/// How much waits for a database.
+/// The numbers of transactions and queries that wait for a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepths {
     /// Transactions that wait for their turn.
@@ -90,28 +90,28 @@ pub trait Fetch: Sync {
 impl Database {
     /// Opens a database, given as the path of a file or as `sqlite:` and a path. Creates it if it does not exist, and
     /// migrates it. Only its owner can read the file.
-    pub async fn open(place: &str, migrations: &'static [Migration]) -> Result<Self, SqlError> {
-        let path = match place.split_once(':') {
+    pub async fn open(location: &str, migrations: &'static [Migration]) -> Result<Self, SqlError> {
+        let path = match location.split_once(':') {
             Some(("sqlite", path)) => path.trim_start_matches("//"),
             Some((engine, rest)) if rest.starts_with("//") => {
                 return Err(SqlError::UnknownEngine(format!("{engine}:")));
             }
-            _ => place,
+            _ => location,
         };
-        let place = Location::File(Path::new(path).to_owned());
-        let writer = Worker::open(place.clone(), "register").await?;
+        let location = Location::File(Path::new(path).to_owned());
+        let writer = Worker::open(location.clone(), "register").await?;
         writer.call(move |sqlite| sqlite.migrate(migrations)).await?;
-        let reader = Worker::open(place.read_only(), "register-read").await?;
+        let reader = Worker::open(location.read_only(), "register-read").await?;
         Ok(Self::new(writer, Some(reader)))
     }
 
     /// Opens a database of another process read-only. Its tables must be at the version of this program.
     pub async fn open_read_only(path: &Path, migrations: &'static [Migration]) -> Result<Self, SqlError> {
-        let looking = Worker::open(Location::ReadOnly(path.to_owned()), "register").await?;
-        looking
+        let worker = Worker::open(Location::ReadOnly(path.to_owned()), "register").await?;
+        worker
             .call(move |sqlite| sqlite.is_up_to_date(migrations))
             .await?;
-        Ok(Self::new(looking, None))
+        Ok(Self::new(worker, None))
     }
 
     /// An empty database that lives as long as its last clone.
@@ -135,9 +135,9 @@ impl Database {
         F: Fn(Tx) -> W,
         W: Future<Output = Result<T, E>>,
     {
-        if self.is_rehearsing {
-            let rehearsal = self.begin().await?;
-            work(rehearsal.tx.clone()).await?;
+        if self.has_dry_runs {
+            let dry_run = self.begin().await?;
+            work(dry_run.tx.clone()).await?;
         }
         let transaction = self.begin().await?;
         let value = work(transaction.tx.clone()).await?;
@@ -148,9 +148,9 @@ impl Database {
     /// The same database, for tests: it runs each work twice and rolls the first run back, which shows that the work
     /// may run again. An error of the first run is returned at once.
     #[must_use]
-    pub fn rehearsing(self) -> Self {
+    pub fn with_dry_runs(self) -> Self {
         Self {
-            is_rehearsing: true,
+            has_dry_runs: true,
             ..self
         }
     }
@@ -160,7 +160,7 @@ impl Database {
         self.read(Sqlite::check).await
     }
 
-    /// How much waits for the database in this process.
+    /// Returns the numbers of transactions and queries of this process that wait.
     pub fn queue_depths(&self) -> QueueDepths {
         let inner = &self.inner;
         let queued_queries = inner.reader.as_ref().map_or(0, Worker::queued);
@@ -196,19 +196,19 @@ impl Database {
     /// Runs a query outside of any transaction.
     async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+        query: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         if let Some(reader) = &self.inner.reader {
             let slots = self.inner.readers.enter().await?;
             // The slots are held until the thread has finished the query, even if the caller has gone.
-            let question = move |sqlite: &mut Sqlite| {
+            let query = move |sqlite: &mut Sqlite| {
                 let _slots = slots;
-                question(sqlite)
+                query(sqlite)
             };
-            return reader.read(question).await;
+            return reader.read(query).await;
         }
         let _turn = self.turn().await?;
-        self.inner.writer.call(question).await
+        self.inner.writer.call(query).await
     }
 
     fn new(writer: Worker, reader: Option<Worker>) -> Self {
@@ -223,13 +223,13 @@ impl Database {
         };
         Self {
             inner: Arc::new(inner),
-            is_rehearsing: false,
+            has_dry_runs: false,
         }
     }
 
     async fn turn(&self) -> Result<Turn, SqlError> {
         let slots = self.inner.writers.enter().await?;
-        let _place = WaitingGuard::join(&self.inner.waiting)?;
+        let _waiting = WaitingGuard::join(&self.inner.waiting)?;
         let turn = tokio::time::timeout(WRITE_TIMEOUT, Arc::clone(&self.inner.turn).acquire_owned()).await;
         let permit = turn.map_err(|_| SqlError::Busy)?;
         Ok(Turn {
@@ -284,7 +284,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         // After a commit there is nothing to roll back, and the worker knows it. The turn is released after this, so
-        // the next transaction begins behind it.
+        // the next transaction begins afterwards.
         let number = self.tx.number;
         let writer = &self.tx.database.inner.writer;
         writer.post(move |sqlite| {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Keeps a folder locked until it is dropped. The system releases the lock when the process ends, also by a crash. The locked
-/// file holds the number of the process that locked it last.
+/// file holds the id of the process that locked it last.
 #[derive(Debug)]
 pub struct FolderLock {
     file: File,
@@ -19,7 +19,7 @@ pub enum FolderLockError {
     InUse {
         /// The folder.
         folder: PathBuf,
-        /// The number of the process. It may be missing.
+        /// The id of the process. It may be missing.
         process: String,
     },
     /// The file cannot be created, locked or written.
@@ -44,12 +44,12 @@ impl FolderLock {
         let mut file = open(&path).map_err(unavailable)?;
         match file.try_lock() {
             Ok(()) => {
-                name_this_process(&mut file).map_err(unavailable)?;
+                write_process_id(&mut file).map_err(unavailable)?;
                 Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut process = String::new();
-                // The refusal matters more than the number.
+                // An unreadable id does not change the result.
                 let _ = file.read_to_string(&mut process);
                 Err(FolderLockError::InUse {
                     folder: folder.to_owned(),
@@ -77,7 +77,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn name_this_process(file: &mut File) -> io::Result<()> {
+fn write_process_id(file: &mut File) -> io::Result<()> {
     // Written before the rest is cut off, so that a process that is refused meanwhile reads a number.
     let number = format!("{}\n", std::process::id());
     file.rewind()?;

@@ -1,8 +1,8 @@
 //! The origin of a query, for a fair queue.
 //!
 //! A database has one thread that writes and one that reads, each with a queue. Origins belong to groups (for a
-//! server, the networks of its clients). Each group has few slots in a queue at once and waits in a line of its own
-//! for more, so turns are shared among groups, however much one of them asks.
+//! server, the networks of its clients). Each group has few slots in a queue at once. Its other queries wait in a queue
+//! of the group, so groups share the thread, however many queries one of them sends.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -14,7 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::SqlError;
 
-/// Queue slots of a group, by its width. One would do if no other group asked: a thread does one thing at a time.
+/// Queue slots of a group, by its width. A thread runs one query at a time, so one slot would suffice if no other group sent
+/// queries.
 const SLOTS: [u32; 3] = [4, 6, 8];
 
 /// The origin of a query: the groups it belongs to, the narrowest first.
@@ -36,7 +37,7 @@ impl QueryOrigin {
         on_behalf_of(Some(self), work)
     }
 
-    /// The origin of the work on this thread; `None`: the program itself.
+    /// The origin of the work on this thread; `None` for work of the server itself.
     pub fn current() -> Option<Self> {
         CURRENT.get()
     }
@@ -47,7 +48,7 @@ impl QueryOrigin {
         poll_fn(|cx| self.within(|| work.as_mut().poll(cx))).await
     }
 
-    /// Runs work that serves all origins, such as reading changes: it waits in no line.
+    /// Runs work that serves all origins, such as reading changes: it waits for no slot.
     pub async fn unscoped<F: Future>(work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| on_behalf_of(None, || work.as_mut().poll(cx))).await
@@ -65,15 +66,15 @@ fn on_behalf_of<T>(origin: Option<QueryOrigin>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// The lines before one queue. Groups that neither wait nor hold a slot are not in the map.
+/// The group queues before the queue of one thread. Groups that neither wait nor hold a slot are not in the map.
 #[derive(Default)]
-pub(crate) struct FairQueue(Mutex<HashMap<Group, Line>>);
+pub(crate) struct FairQueue(Mutex<HashMap<Group, GroupQueue>>);
 
-/// The line of a group.
-struct Line {
+/// The queue of a group.
+struct GroupQueue {
     slots: Arc<Semaphore>,
-    /// How many slots the group has.
-    most: usize,
+    /// The number of the group's slots.
+    limit: usize,
 }
 
 /// A group: its width and its number.
@@ -99,40 +100,40 @@ impl FairQueue {
         };
         for (width, number) in origin.groups.into_iter().enumerate() {
             let Some(number) = number else { continue };
-            let most = SLOTS[width].saturating_mul(origin.times) as usize;
+            let limit = SLOTS[width].saturating_mul(origin.times) as usize;
             let group = (width, number);
             slots.groups[width] = Some(group);
-            let line = self.line(group, most);
-            let permit = line.acquire_owned().await;
+            let semaphore = self.group_queue(group, limit);
+            let permit = semaphore.acquire_owned().await;
             slots.permits[width] = Some(permit.map_err(|closed| SqlError::Unavailable(Box::new(closed)))?);
         }
         Ok(slots)
     }
 
-    fn line(&self, group: Group, most: usize) -> Arc<Semaphore> {
+    fn group_queue(&self, group: Group, limit: usize) -> Arc<Semaphore> {
         let mut all = self.all();
-        let line = all.entry(group).or_insert_with(|| Line {
-            slots: Arc::new(Semaphore::new(most)),
-            most,
+        let queue = all.entry(group).or_insert_with(|| GroupQueue {
+            slots: Arc::new(Semaphore::new(limit)),
+            limit,
         });
-        Arc::clone(&line.slots)
+        Arc::clone(&queue.slots)
     }
 
-    /// How many queries wait for a slot.
+    /// Returns the number of queries that wait for a slot.
     pub(crate) fn waiting(&self) -> usize {
-        self.all().values().map(Line::waiting).sum()
+        self.all().values().map(GroupQueue::waiting).sum()
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Group, Line>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Group, GroupQueue>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Line {
-    /// How many queries wait in this line. Each of them, and each that has a slot, holds the semaphore, as does the map.
+impl GroupQueue {
+    /// Returns the number of waiting queries. Each of them, and each that has a slot, holds the semaphore, as does the map.
     fn waiting(&self) -> usize {
         let users = Arc::strong_count(&self.slots) - 1;
-        users.saturating_sub(self.most.saturating_sub(self.slots.available_permits()))
+        users.saturating_sub(self.limit.saturating_sub(self.slots.available_permits()))
     }
 }
 
@@ -144,10 +145,10 @@ impl Drop for QueueSlots {
         }
         let mut all = self.queue.all();
         for group in self.groups.into_iter().flatten() {
-            // Each holder of a slot, and each that waits for one, holds the line, too.
+            // Each query that has a slot or waits for one holds the semaphore, too.
             if all
                 .get(&group)
-                .is_some_and(|line| Arc::strong_count(&line.slots) == 1)
+                .is_some_and(|queue| Arc::strong_count(&queue.slots) == 1)
             {
                 all.remove(&group);
             }
@@ -172,8 +173,8 @@ mod tests {
         tokio::time::timeout(Duration::ZERO, future).await.ok()
     }
 
-    /// Returns the slots that so many queries get at once.
-    async fn let_in(queue: &Arc<FairQueue>, origin: QueryOrigin, count: usize) -> Vec<QueueSlots> {
+    /// Returns the slots that `count` queries get without waiting.
+    async fn enter_now(queue: &Arc<FairQueue>, origin: QueryOrigin, count: usize) -> Vec<QueueSlots> {
         let mut slots = Vec::new();
         for _ in 0..count {
             let entering = origin.carry(queue.enter());
@@ -185,25 +186,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_leaves_places_to_others() {
+    async fn a_group_leaves_slots_to_others() {
         let queue = Arc::<FairQueue>::default();
-        let one = let_in(&queue, origin(1), 100).await;
+        let one = enter_now(&queue, origin(1), 100).await;
         assert_eq!((one.len(), queue.waiting()), (4, 0));
         let neighbours = [2, 3, 4].map(origin);
         let mut beside = Vec::new();
         for neighbour in neighbours {
-            beside.extend(let_in(&queue, neighbour, 100).await);
+            beside.extend(enter_now(&queue, neighbour, 100).await);
         }
-        assert_eq!(beside.len(), 4, "all of the neighbourhood together have eight");
-        assert_eq!(let_in(&queue, origin(1000), 100).await.len(), 4);
+        assert_eq!(beside.len(), 4, "the wide group has eight slots");
+        assert_eq!(enter_now(&queue, origin(1000), 100).await.len(), 4);
         drop(one);
-        assert_eq!(let_in(&queue, origin(5), 100).await.len(), 4);
+        assert_eq!(enter_now(&queue, origin(5), 100).await.len(), 4);
         drop(beside);
         assert!(queue.all().is_empty(), "nothing is left behind");
     }
 
     #[tokio::test]
-    async fn the_programs_own_questions_wait_in_no_line() {
+    async fn queries_of_the_server_itself_do_not_wait() {
         let queue = Arc::<FairQueue>::default();
         let mut own = Vec::new();
         for _ in 0..100 {
@@ -228,19 +229,19 @@ mod tests {
 
     /// A released slot goes to a waiting query, and a cancelled one leaves nothing behind.
     #[tokio::test]
-    async fn a_place_that_is_given_back_is_taken() {
+    async fn a_released_slot_goes_to_a_waiting_query() {
         let queue = Arc::<FairQueue>::default();
-        let mut held = let_in(&queue, origin(1), 4).await;
+        let mut held = enter_now(&queue, origin(1), 4).await;
         let mut waiting = Box::pin(origin(1).carry(queue.enter()));
         assert!(poll_once(&mut waiting).await.is_none());
         assert_eq!(queue.waiting(), 1);
         held.pop();
         assert!(poll_once(&mut waiting).await.is_some());
         drop((waiting, held));
-        let held = let_in(&queue, origin(1), 4).await;
-        let mut given_up = Box::pin(origin(1).carry(queue.enter()));
-        assert!(poll_once(&mut given_up).await.is_none());
-        drop((held, given_up));
+        let held = enter_now(&queue, origin(1), 4).await;
+        let mut cancelled = Box::pin(origin(1).carry(queue.enter()));
+        assert!(poll_once(&mut cancelled).await.is_none());
+        drop((held, cancelled));
         assert!(queue.all().is_empty());
     }
 }

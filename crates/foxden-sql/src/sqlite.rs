@@ -19,8 +19,8 @@ const QUEUE: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The number of attempts to enable WAL mode, and the pause between them.
-const LOG_TRIES: u32 = 250;
-const LOG_PAUSE: Duration = Duration::from_millis(20);
+const WAL_ATTEMPTS: u32 = 250;
+const WAL_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a database is, and how it is opened.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub(crate) struct Sqlite {
 }
 
 /// The number of a migration's transaction; all others have higher ones.
-const MIGRATING: u64 = 0;
+const MIGRATION: u64 = 0;
 
 impl Location {
     pub(crate) fn read_only(self) -> Self {
@@ -55,20 +55,19 @@ impl Location {
 }
 
 impl Worker {
-    pub(crate) async fn open(place: Location, name: &str) -> Result<Self, SqlError> {
+    pub(crate) async fn open(location: Location, name: &str) -> Result<Self, SqlError> {
         let (sender, mut queue) = mpsc::channel::<Job>(QUEUE);
         let (opened, is_open) = oneshot::channel();
         std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || match Sqlite::open(&place) {
+            .spawn(move || match Sqlite::open(&location) {
                 Ok(mut sqlite) => {
                     // A caller that no longer waits has dropped the queue, too.
                     drop(opened.send(Ok(())));
                     while let Some(job) = queue.blocking_recv() {
-                        // The caller gets no answer; what it left open is rolled back when the next transaction
-                        // begins.
+                        // The caller gets no result. The next transaction rolls back one that the job left open.
                         if catch_unwind(AssertUnwindSafe(|| job(&mut sqlite))).is_err() {
-                            tracing::error!("a question to the database panicked");
+                            tracing::error!("a job on the database thread panicked");
                         }
                     }
                 }
@@ -90,19 +89,19 @@ impl Worker {
     /// Runs a query on the thread; it is dropped if the caller leaves before its turn.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+        query: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
-        self.queue(true, question).await
+        self.queue(true, query).await
     }
 
     async fn queue<T: Send + 'static>(
         &self,
-        is_question: bool,
+        is_query: bool,
         action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |sqlite| {
-            if !(is_question && sender.is_closed()) {
+            if !(is_query && sender.is_closed()) {
                 // The caller may leave meanwhile.
                 drop(sender.send(action(sqlite)));
             }
@@ -114,7 +113,7 @@ impl Worker {
         answer.await.map_err(|_| gone())?
     }
 
-    /// How many actions wait for the thread.
+    /// Returns the number of actions that wait for the thread.
     pub(crate) fn queued(&self) -> usize {
         self.0.max_capacity() - self.0.capacity()
     }
@@ -122,17 +121,17 @@ impl Worker {
     /// Posts an action whose result is not awaited.
     pub(crate) fn post(&self, action: impl FnOnce(&mut Sqlite) + Send + 'static) {
         if self.0.try_send(Box::new(action)).is_err() {
-            // Nothing is lost: the next transaction rolls back what it finds open.
+            // Nothing is lost: the next transaction rolls it back.
             tracing::warn!("a transaction stays open until the next one begins");
         }
     }
 }
 
 impl Sqlite {
-    fn open(place: &Location) -> Result<Self, SqlError> {
-        let connection = match place {
+    fn open(location: &Location) -> Result<Self, SqlError> {
+        let connection = match location {
             Location::File(path) => {
-                keep_to_owner(path).map_err(unavailable)?;
+                create_private_file(path).map_err(unavailable)?;
                 let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE));
                 connection.map_err(sql_error)?
             }
@@ -150,14 +149,14 @@ impl Sqlite {
         connection.busy_timeout(WRITE_TIMEOUT).map_err(sql_error)?;
         connection.set_prepared_statement_cache_capacity(64);
         // Small caches: the register is small, and the whole server has to fit into a few megabytes.
-        keep_a_log(&connection)?;
+        enable_wal(&connection)?;
         let settings = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
             PRAGMA secure_delete = ON; PRAGMA cache_size = -256; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
             PRAGMA journal_size_limit = 4194304;";
         connection.execute_batch(settings).map_err(sql_error)?;
         Ok(Self {
             connection,
-            number: MIGRATING,
+            number: MIGRATION,
         })
     }
 
@@ -165,7 +164,7 @@ impl Sqlite {
         let known = i64::try_from(migrations.len()).map_err(unavailable)?;
         // Another process may migrate at the same time, so the version is read again under the lock of each step.
         loop {
-            self.begin(MIGRATING)?;
+            self.begin(MIGRATION)?;
             let outcome = self.migrate_once(migrations, known);
             match outcome {
                 Ok(true) => self.commit()?,
@@ -313,7 +312,7 @@ fn read(value: ValueRef<'_>) -> Result<Value, SqlError> {
 }
 
 /// Creates the file before SQLite does, so that no other user can ever read it. The WAL takes over its permissions.
-fn keep_to_owner(path: &Path) -> std::io::Result<()> {
+fn create_private_file(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     let file = options
         .create(true)
@@ -326,8 +325,8 @@ fn keep_to_owner(path: &Path) -> std::io::Result<()> {
 
 /// Enables WAL mode. If several processes create a file at once, SQLite does not wait for the one that enables it, so
 /// it is tried again.
-fn keep_a_log(connection: &Connection) -> Result<(), SqlError> {
-    let mut tries_left = LOG_TRIES;
+fn enable_wal(connection: &Connection) -> Result<(), SqlError> {
+    let mut tries_left = WAL_ATTEMPTS;
     loop {
         match connection
             .execute_batch("PRAGMA journal_mode = WAL")
@@ -335,7 +334,7 @@ fn keep_a_log(connection: &Connection) -> Result<(), SqlError> {
         {
             Err(SqlError::Busy) if tries_left > 0 => {
                 tries_left -= 1;
-                std::thread::sleep(LOG_PAUSE);
+                std::thread::sleep(WAL_RETRY_PAUSE);
             }
             outcome => return outcome,
         }

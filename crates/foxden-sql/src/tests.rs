@@ -1,4 +1,4 @@
-//! The promises of a database, kept in memory and in a file alike.
+//! Tests of `Database`, in memory and in a file.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ async fn execute(database: &Database, statement: &'static str) -> Result<u64, Sq
 }
 
 #[tokio::test]
-async fn what_was_committed_is_seen_and_outlives_the_program() {
+async fn committed_rows_are_visible_and_survive_a_restart() {
     let folder = Folder::new();
     let database = folder.open().await;
     let id = insert(&database, "Rex").await.unwrap();
@@ -109,7 +109,7 @@ async fn uncommitted_changes_are_invisible_and_gone_after_an_error() {
 
 /// A client that hangs up drops the request's future, wherever it is.
 #[tokio::test]
-async fn work_given_up_half_way_is_taken_back() {
+async fn a_dropped_transaction_is_rolled_back() {
     let database = Database::in_memory(ONE).await.unwrap();
     let begun = &tokio::sync::Notify::new();
     let work = database.transact(|tx| async move {
@@ -126,7 +126,7 @@ async fn work_given_up_half_way_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_statement_given_up_half_way_takes_its_transaction_back() {
+async fn a_dropped_statement_rolls_its_transaction_back() {
     let folder = Folder::new();
     let database = folder.open().await;
     let failed = database.transact(|tx| async move {
@@ -145,7 +145,7 @@ async fn a_statement_given_up_half_way_takes_its_transaction_back() {
 }
 
 #[tokio::test]
-async fn transactions_take_turns() {
+async fn transactions_are_serialized() {
     for database in [
         Database::in_memory(ONE).await.unwrap(),
         Folder::new().open().await,
@@ -166,7 +166,7 @@ async fn transactions_take_turns() {
 }
 
 #[tokio::test]
-async fn a_call_beyond_the_queue_is_refused() {
+async fn a_call_is_refused_when_the_queue_is_full() {
     let database = &Database::in_memory(ONE).await.unwrap();
     let (begun, end) = (&tokio::sync::Notify::new(), &tokio::sync::Notify::new());
     let slow = database.transact(|_tx| async move {
@@ -176,14 +176,14 @@ async fn a_call_beyond_the_queue_is_refused() {
     });
     let others = async {
         begun.notified().await;
-        others_wait(database, end).await;
+        fill_queue(database, end).await;
     };
     let (slow, ()) = tokio::join!(slow, others);
     slow.unwrap();
     insert(database, "Rex").await.unwrap();
 }
 
-async fn others_wait(database: &Database, end: &tokio::sync::Notify) {
+async fn fill_queue(database: &Database, end: &tokio::sync::Notify) {
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..300 {
         let database = database.clone();
@@ -205,10 +205,10 @@ async fn others_wait(database: &Database, end: &tokio::sync::Notify) {
     assert_eq!(database.queue_depths(), QueueDepths::default());
 }
 
-/// A rehearsal is rolled back before the work runs again, and work that fails does not run twice.
+/// A dry run is rolled back before the work runs again, and work that fails does not run twice.
 #[tokio::test]
-async fn a_rehearsal_runs_everything_twice() {
-    let database = Database::in_memory(ONE).await.unwrap().rehearsing();
+async fn a_dry_run_precedes_each_transaction() {
+    let database = Database::in_memory(ONE).await.unwrap().with_dry_runs();
     let (runs, failures) = (&AtomicU32::new(0), &AtomicU32::new(0));
     let added = database.transact(|tx| async move {
         runs.fetch_add(1, Ordering::Relaxed);
@@ -225,7 +225,7 @@ async fn a_rehearsal_runs_everything_twice() {
     assert_eq!(failures.load(Ordering::Relaxed), 1);
 }
 
-/// A statement behind the end of its transaction would be a transaction of its own, or land in another one's.
+/// A statement after the end of its transaction would run in a transaction of its own, or in another one.
 #[tokio::test]
 async fn a_handle_that_outlives_its_transaction_is_refused() {
     let database = &Database::in_memory(ONE).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_handle_that_outlives_its_transaction_is_refused() {
 }
 
 #[tokio::test]
-async fn a_taken_value_is_a_conflict_and_references_hold() {
+async fn a_duplicate_is_a_conflict_and_foreign_keys_are_enforced() {
     let database = Database::in_memory(ONE).await.unwrap();
     let id = insert(&database, "Rex").await.unwrap();
     assert!(matches!(insert(&database, "Rex").await, Err(SqlError::Conflict)));
@@ -258,7 +258,7 @@ async fn a_taken_value_is_a_conflict_and_references_hold() {
 }
 
 #[tokio::test]
-async fn values_come_back_as_they_went_in() {
+async fn values_are_read_as_they_were_written() {
     let database = Database::in_memory(ONE).await.unwrap();
     let values = values![-5_i64, "text’", vec![0_u8, 255], None::<i64>, true];
     let statement = "SELECT ?, ?, ?, ?, ?";
@@ -276,7 +276,7 @@ async fn values_come_back_as_they_went_in() {
 }
 
 #[tokio::test]
-async fn tables_are_brought_up_to_date_step_by_step() {
+async fn only_missing_migrations_are_applied() {
     let folder = Folder::new();
     drop(folder.open().await);
     let database = Database::open(&format!("sqlite:{}", folder.file()), TWO)
@@ -293,9 +293,9 @@ async fn tables_are_brought_up_to_date_step_by_step() {
     ));
 }
 
-/// A read-only database changes nothing, least of all the tables of a running program.
+/// A read-only database changes nothing, and migrates no tables of a running server.
 #[tokio::test]
-async fn a_look_changes_nothing() {
+async fn a_read_only_database_changes_nothing() {
     let folder = Folder::new();
     let path = std::path::PathBuf::from(folder.file());
     assert!(Database::open_read_only(&path, ONE).await.is_err());
@@ -310,17 +310,17 @@ async fn a_look_changes_nothing() {
     let newer = Database::open_read_only(&path, ONE).await;
     assert!(matches!(newer.map(drop), Err(SqlError::Newer { .. })));
 
-    let looking = Database::open_read_only(&path, TWO).await.unwrap();
-    assert_eq!(count(&looking).await, 1);
+    let read_only = Database::open_read_only(&path, TWO).await.unwrap();
+    assert_eq!(count(&read_only).await, 1);
     assert!(
-        execute(&looking, "CREATE TABLE another (id INTEGER)")
+        execute(&read_only, "CREATE TABLE another (id INTEGER)")
             .await
             .is_err()
     );
 }
 
 #[tokio::test]
-async fn a_step_that_fails_changes_nothing() {
+async fn a_failed_migration_changes_nothing() {
     let folder = Folder::new();
     drop(folder.open().await);
     assert!(Database::open(&folder.file(), BROKEN).await.is_err());
@@ -328,7 +328,7 @@ async fn a_step_that_fails_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_database_whose_file_is_spoilt_does_not_check_out() {
+async fn the_check_fails_on_a_damaged_file() {
     let folder = Folder::new();
     let database = folder.open().await;
     database.check().await.unwrap();
@@ -339,7 +339,7 @@ async fn a_database_whose_file_is_spoilt_does_not_check_out() {
 }
 
 #[tokio::test]
-async fn the_files_are_their_owners_alone() {
+async fn the_files_are_readable_by_their_owner_only() {
     let folder = Folder::new();
     std::fs::write(folder.file(), b"").unwrap();
     std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -354,19 +354,24 @@ async fn the_files_are_their_owners_alone() {
 
 #[tokio::test]
 async fn deleted_rows_leave_no_trace_once_wiped() {
+    const DELETED: &str = "a deleted name";
     let folder = Folder::new();
     let database = folder.open().await;
-    insert(&database, "a deleted name").await.unwrap();
+    insert(&database, DELETED).await.unwrap();
     execute(&database, "DELETE FROM pet").await.unwrap();
     database.wipe_deleted().await.unwrap();
     for entry in std::fs::read_dir(&folder.0).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        assert!(!bytes.windows(9).any(|window| window == b"must find"));
+        assert!(
+            !bytes
+                .windows(DELETED.len())
+                .any(|window| window == DELETED.as_bytes())
+        );
     }
 }
 
 #[tokio::test]
-async fn a_database_needs_a_place_and_an_engine() {
+async fn an_unknown_engine_or_a_missing_folder_is_an_error() {
     let unknown = Database::open("postgres://localhost/register", ONE).await;
     assert!(matches!(unknown.map(drop), Err(SqlError::UnknownEngine(engine)) if engine == "postgres:"));
     let nowhere = Database::open("/nowhere/at/all/register.sqlite", ONE).await;
@@ -413,34 +418,34 @@ async fn a_panic_leaves_a_database_that_answers() {
 /// A query whose caller has gone is not run, and its slots are held until its turn: sending queries and leaving fills
 /// no queue.
 #[tokio::test]
-async fn a_question_keeps_its_place_when_its_asker_leaves() {
-    fn begin<F: Future>(asking: &mut std::pin::Pin<Box<F>>) {
+async fn a_query_holds_its_slots_after_its_caller_has_gone() {
+    fn begin<F: Future>(query: &mut std::pin::Pin<Box<F>>) {
         let waker = std::task::Waker::noop();
-        let began = asking.as_mut().poll(&mut std::task::Context::from_waker(waker));
+        let began = query.as_mut().poll(&mut std::task::Context::from_waker(waker));
         assert!(began.is_pending());
     }
     let worker = Worker::open(Location::Memory, "test").await.unwrap();
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let mut slow = Box::pin(worker.read(move |_| {
+    let mut first = Box::pin(worker.read(move |_| {
         assert!(held.recv().is_err());
         Ok(())
     }));
-    begin(&mut slow);
-    let place = std::sync::Arc::new(());
-    let its_own = std::sync::Arc::clone(&place);
-    let mut question = Box::pin(worker.read(move |_| -> Result<(), SqlError> {
-        panic!("its caller has gone: {its_own:?}");
+    begin(&mut first);
+    let slot = std::sync::Arc::new(());
+    let held_slot = std::sync::Arc::clone(&slot);
+    let mut query = Box::pin(worker.read(move |_| -> Result<(), SqlError> {
+        panic!("its caller has gone: {held_slot:?}");
     }));
-    begin(&mut question);
+    begin(&mut query);
     assert!(
         worker.queued() >= 1,
         "the thread may not have begun the first one"
     );
-    drop(question);
-    assert_eq!(std::sync::Arc::strong_count(&place), 2);
+    drop(query);
+    assert_eq!(std::sync::Arc::strong_count(&slot), 2);
     drop(release);
-    slow.await.unwrap();
+    first.await.unwrap();
     worker.call(|_| Ok(())).await.unwrap();
-    assert_eq!(std::sync::Arc::strong_count(&place), 1);
+    assert_eq!(std::sync::Arc::strong_count(&slot), 1);
     assert_eq!(worker.queued(), 0);
 }

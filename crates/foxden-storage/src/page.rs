@@ -70,7 +70,7 @@ struct Head {
 pub struct Row<'a> {
     /// The object's id.
     pub id: &'a str,
-    /// What the client stored.
+    /// The stored payload.
     pub payload: &'a str,
     /// When the server last changed it.
     pub modified: SyncTime,

@@ -14,7 +14,7 @@ use foxden_storage::conformance::EngineFixture;
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use commands::Time;
+use commands::ClockMotion;
 use run::Run;
 
 /// Defines the two tests of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`.
@@ -23,7 +23,7 @@ macro_rules! equals_memory {
         /// Objects expire, batches end, and the clock only goes on.
         #[test]
         fn equals_memory_while_objects_expire() {
-            compare(Time::Forwards, &async |fixture: &EngineFixture| {
+            compare(ClockMotion::Forward, &async |fixture: &EngineFixture| {
                 $open(fixture).await
             });
         }
@@ -31,9 +31,10 @@ macro_rules! equals_memory {
         /// The clock jumps to and fro, and nothing expires.
         #[test]
         fn equals_memory_while_the_clock_jumps() {
-            compare(Time::ToAndFro, &async |fixture: &EngineFixture| {
-                $open(fixture).await
-            });
+            compare(
+                ClockMotion::BackAndForth,
+                &async |fixture: &EngineFixture| $open(fixture).await,
+            );
         }
     };
 }
@@ -74,7 +75,7 @@ mod cached {
     equals_memory!(open);
 }
 
-fn compare(time: Time, open: &impl AsyncFn(&EngineFixture) -> Arc<dyn Engine>) {
+fn compare(motion: ClockMotion, open: &impl AsyncFn(&EngineFixture) -> Arc<dyn Engine>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_time()
@@ -89,11 +90,11 @@ fn compare(time: Time, open: &impl AsyncFn(&EngineFixture) -> Arc<dyn Engine>) {
         ..defaults
     };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, rng).run(&commands::sequence(time), |commands| {
+    let outcome = TestRunner::new_with_rng(config, rng).run(&commands::sequence(motion), |commands| {
         runtime.block_on(async {
             let fixture = EngineFixture::new();
             let engine = open(&fixture).await;
-            Run::new(fixture, engine, time).follow(&commands).await
+            Run::new(fixture, engine, motion).follow(&commands).await
         })
     });
     match outcome {

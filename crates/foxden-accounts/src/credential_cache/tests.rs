@@ -130,7 +130,7 @@ fn a_change_of_all_accounts_forgets_everything() {
 /// The proof began before the change and ended after it was read: what it proved may be the old password. Other
 /// people's changes do not matter.
 #[test]
-fn what_was_proven_before_a_change_is_not_remembered_after_it() {
+fn a_login_verified_before_a_change_is_not_cached_after_it() {
     let cache = fresh();
     let since = cache.epoch();
     cache.apply_changes(cache.position(), read(11, &[(11, Some(alias(1)))]), NOW);
@@ -154,7 +154,7 @@ fn what_was_proven_before_a_change_is_not_remembered_after_it() {
 
 /// Nor is anything remembered of which it is not known any more whether it should have been forgotten.
 #[test]
-fn what_was_proven_long_before_is_not_remembered() {
+fn a_login_verified_long_before_is_not_cached() {
     let cache = fresh();
     let since = cache.epoch();
     for number in 0..=i64::try_from(INVALIDATED).unwrap() {
@@ -202,7 +202,7 @@ fn a_page_of_changes_that_is_not_the_last_lets_nothing_be_recalled() {
     assert!(cache.is_fresh(NOW) && !has(&cache, "ann", NOW));
 }
 
-/// What was proven is known for longer than it is good; a change or a refusal ends that, too.
+/// An expired entry still names its account, until a change or a refusal removes it.
 #[test]
 fn that_it_was_proven_is_known_until_it_may_be_wrong() {
     let cache = fresh();

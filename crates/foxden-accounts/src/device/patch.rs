@@ -10,7 +10,7 @@ use crate::{DeviceError, DeviceField, DeviceId, Unavailable};
 pub struct DevicePatch {
     /// The device, where the client knows its id.
     pub id: Option<DeviceId>,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: Option<String>,
     /// The client's own word for its type, such as `desktop`, `mobile`, `tablet` or `cli`.
     pub kind: Option<String>,

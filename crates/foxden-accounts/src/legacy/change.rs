@@ -75,7 +75,7 @@ impl Accounts {
         } else {
             Event::from_client(client, EventKind::AccountCreated)
         };
-        self.emit(&created.with_subject(&row.address).of(row.uid));
+        self.emit(&created.with_subject(&row.address).with_account(row.uid));
         Ok(row.uid)
     }
 
@@ -134,7 +134,7 @@ impl Accounts {
         });
         let row = changed.await?;
         let changed = Event::from_client(client, EventKind::PasswordChanged);
-        self.emit(&changed.with_subject(&row.address).of(row.uid));
+        self.emit(&changed.with_subject(&row.address).with_account(row.uid));
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl Accounts {
         });
         changed.await?;
         let changed = Event::from_client(client, EventKind::AddressChanged);
-        self.emit(&changed.with_subject(address.as_str()).of(uid));
+        self.emit(&changed.with_subject(address.as_str()).with_account(uid));
         Ok(())
     }
 
@@ -225,7 +225,11 @@ impl Accounts {
         let VerifiedPlainPassword { proven, .. } = self.verify_uncached(name, password, client).await?;
         let removed = self.remove(proven.row.uid).await?;
         let deleted = Event::from_client(client, EventKind::AccountDeleted);
-        self.emit(&deleted.with_subject(&proven.row.address).of(proven.row.uid));
+        self.emit(
+            &deleted
+                .with_subject(&proven.row.address)
+                .with_account(proven.row.uid),
+        );
         Ok(removed)
     }
 

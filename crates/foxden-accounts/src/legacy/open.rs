@@ -26,7 +26,7 @@ use crate::{
     Unavailable, setting,
 };
 
-/// A plain password that was verified, and what stretching it gave.
+/// A verified plain password, with its stretched form.
 pub(super) struct VerifiedPlainPassword {
     pub(super) proven: VerifiedPassword,
     pub(super) stretched: Stretched,
@@ -85,8 +85,8 @@ impl Accounts {
         Ok(self.name_owner(&self.0.database, name).await?.is_some())
     }
 
-    /// Returns whether the name is taken, for strangers: while sign-up is not open, every name is, so that nothing is
-    /// revealed.
+    /// Answers an unknown client whether the name is taken. Unless sign-up is open, the answer is yes for every name, so that it
+    /// reveals nothing.
     pub async fn is_name_taken(&self, name: &str, client: &ClientInfo) -> Result<bool, LimitError> {
         if self.sign_up_policy(client) != SignUp::Open {
             return Ok(true);
@@ -96,8 +96,8 @@ impl Accounts {
     }
 
     /// Finds the node of the store for old clients by a name, and creates the store if there is none. Any client may
-    /// ask, so no store is created for an account whose address was never confirmed: a stranger could keep such an
-    /// account from being removed.
+    /// ask, so no store is created for an account whose address was never confirmed: an unknown client could keep such
+    /// an account from being removed.
     pub async fn node_of(&self, name: &str, client: &ClientInfo) -> Result<NodeLookup, LimitError> {
         let row = match self.find_named(name, client).await {
             Ok(Some(row)) => row,
@@ -196,7 +196,7 @@ impl Accounts {
         ChangeGuard(self)
     }
 
-    /// Writes down, in the transaction that does it, that credentials or stores of the account change.
+    /// Records, in the transaction of the change, that credentials or stores of the account change.
     pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), Unavailable> {
         Ok(change::insert(tx, uid, self.millis()).await?)
     }
@@ -299,7 +299,7 @@ impl Accounts {
     }
 
     /// Verifies a plain password: limits, then the account, then the password. The result is cached. A password that
-    /// was verified lately is no guess and passes the limits; otherwise an attacker could lock out the devices of the
+    /// was verified recently is no guess and passes the limits; otherwise an attacker could lock out the devices of the
     /// owner.
     async fn verify_in_register(
         &self,
@@ -323,8 +323,8 @@ impl Accounts {
             .password_hasher
             .stretch(salt, password, Some(tries.requester()))
             .await?;
-        let who = row.as_ref().map(|row| (row.uid, row.disabled));
-        let uid = who.map(|(uid, _)| uid);
+        let account = row.as_ref().map(|row| (row.uid, row.disabled));
+        let uid = account.map(|(uid, _)| uid);
         let (by, from) = (normal(name), client.network());
         let rejected_key = self
             .0
@@ -333,7 +333,7 @@ impl Accounts {
         let accounts = self.clone();
         // Cached on the thread that hashes: a client that disconnected asks again.
         let remember = move |is_right: bool| {
-            let outcome = CachedResult::from_attempt(who, is_right);
+            let outcome = CachedResult::from_attempt(account, is_right);
             accounts
                 .0
                 .credential_cache
@@ -384,7 +384,7 @@ impl Accounts {
         Ok(Arc::new(store.await?))
     }
 
-    /// The same, within the transaction that makes it.
+    /// Returns the account's store for old clients, or creates it in this transaction.
     async fn create_legacy_store(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, FirstStoreError> {
         if let Some(store) = self.find_legacy_store(tx, uid).await? {
             return Ok(store);
@@ -420,7 +420,7 @@ impl Accounts {
         Ok(self.legacy_store_at(tx, uid, &row, &node).await?)
     }
 
-    /// The store in use, on a node that is still there.
+    /// Returns the store in use, if its node still exists.
     async fn find_legacy_store(
         &self,
         from: &impl Fetch,
@@ -464,7 +464,7 @@ impl Accounts {
 
 /// A transaction that changes credentials. When the guard is dropped, the transaction has ended. It may have been
 /// committed even if the request was cancelled.
-#[must_use = "what is remembered must be told once the transaction has ended"]
+#[must_use = "dropping the guard marks the cache as stale, so it must live until the transaction has ended"]
 pub(crate) struct ChangeGuard<'a>(&'a Accounts);
 
 impl Drop for ChangeGuard<'_> {
@@ -475,8 +475,8 @@ impl Drop for ChangeGuard<'_> {
 
 impl CachedResult {
     /// The result of a log-in, as it is cached.
-    fn from_attempt(who: Option<(AccountId, bool)>, is_right: bool) -> Self {
-        match who {
+    fn from_attempt(account: Option<(AccountId, bool)>, is_right: bool) -> Self {
+        match account {
             None => Self::Failed(LoginFailure::UnknownAccount),
             Some((account, _)) if !is_right => Self::Failed(LoginFailure::WrongPassword(account)),
             Some((account, true)) => Self::Failed(LoginFailure::Disabled(account)),
@@ -490,8 +490,8 @@ impl LoginFailure {
         let event = Event::from_client(client, EventKind::LoginFailed).with_subject(name);
         match self {
             Self::UnknownAccount => event.with_reason("unknown name"),
-            Self::WrongPassword(account) => event.of(account).with_reason("wrong password"),
-            Self::Disabled(account) => event.of(account).with_reason("switched off"),
+            Self::WrongPassword(account) => event.with_account(account).with_reason("wrong password"),
+            Self::Disabled(account) => event.with_account(account).with_reason("switched off"),
         }
     }
 }

@@ -59,8 +59,8 @@ impl Accounts {
         });
         asked.await?;
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
-        let asked = Event::from_client(client, EventKind::ResetAsked);
-        self.emit(&asked.with_subject(name).of(row.uid));
+        let requested = Event::from_client(client, EventKind::ResetRequested);
+        self.emit(&requested.with_subject(name).with_account(row.uid));
         Ok(())
     }
 
@@ -125,7 +125,7 @@ impl Accounts {
         });
         let row = reset.await?;
         let reset = Event::from_client(client, EventKind::PasswordReset);
-        self.emit(&reset.with_subject(&row.address).of(row.uid));
+        self.emit(&reset.with_subject(&row.address).with_account(row.uid));
         Ok(())
     }
 
@@ -154,7 +154,7 @@ impl Accounts {
     async fn loses_browser_data(&self, from: &impl Fetch, row: &AccountRow) -> Result<bool, Unavailable> {
         let email = self.store_name(row.uid);
         let service = self.0.settings.sync_service_id;
-        Ok(store::was_keyed(from, service, &email, row.keys_changed_at).await?)
+        Ok(store::has_store_keyed_since(from, service, &email, row.keys_changed_at).await?)
     }
 
     async fn with_address(&self, name: &str, client: &ClientInfo) -> Result<AccountRow, ResetRequestError> {
@@ -197,7 +197,7 @@ impl Accounts {
         // From here on the answer may reveal which accounts exist.
         let wrong = Event::from_client(client, EventKind::CodeRefused).with_subject(name);
         if let Some(row) = self.find_named(name, client).await? {
-            let wrong = wrong.of(row.uid).with_reason("wrong reset code");
+            let wrong = wrong.with_account(row.uid).with_reason("wrong reset code");
             return Err(attempt.fail(&wrong, LegacyResetError::WrongCode));
         }
         let wrong = wrong.with_reason("a reset code for an unknown name");

@@ -68,7 +68,7 @@ fn wide_networks_have_bounds_of_their_own() {
 }
 
 #[test]
-fn what_is_counted_is_counted_apart() {
+fn keys_are_counted_separately() {
     let limits = Limits::default();
     let from = network("192.0.2.1");
     exhaust(&limits, |_| RateLimitKey::Guess(from));

@@ -1,5 +1,5 @@
-//! The working memory of password hashes. A hash takes megabytes; its buffer goes on to the next hash, and back to the
-//! system once no hash has come for a while.
+//! The working memory of password hashes. A hash takes megabytes. Its buffer is reused by the next hash, and returned to
+//! the system if none has come for a while.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ impl Buffers {
     pub(super) fn lend<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
         let mut buffer = self.spare().pop().unwrap_or_default();
         if buffer.len() < blocks {
-            // A buffer of another cost is not copied, and never held beside its successor.
+            // Free the smaller buffer first: its content is not needed, and the two never coexist.
             drop(std::mem::take(&mut buffer));
             buffer = vec![Block::default(); blocks];
         }
@@ -23,10 +23,10 @@ impl Buffers {
         result
     }
 
-    /// Gives back to the system what no hash uses.
-    pub(super) fn give_back(&self) {
+    /// Returns unused buffers to the system.
+    pub(super) fn free_unused(&self) {
         let unused = std::mem::take(&mut *self.spare());
-        // It takes a while, and the others need not wait for it.
+        // Freeing takes a while, so it happens after the lock is released.
         drop(unused);
     }
 
@@ -36,7 +36,7 @@ impl Buffers {
     }
 
     fn spare(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
-        // A vector that is pushed to and popped from is whole at any time.
+        // A panic cannot leave a vector that is only pushed to and popped from half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

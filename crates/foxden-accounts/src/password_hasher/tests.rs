@@ -9,7 +9,7 @@ use super::*;
 
 /// Memory and a core are taken until the hash is done, so its turn must not end before.
 #[tokio::test]
-async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
+async fn a_hash_holds_its_slot_after_its_caller_has_gone() {
     let password_hasher = PasswordHasher::new(Some(1), SecurityEvents::default());
     let (release, held) = mpsc::channel::<()>();
     let (begins, begun) = oneshot::channel();
@@ -52,9 +52,9 @@ async fn one_waits(password_hasher: &PasswordHasher) -> JoinSet<bool> {
     asking
 }
 
-/// Who leaves before being served makes room at once.
+/// A caller that leaves the queue frees its slot at once.
 #[tokio::test]
-async fn who_leaves_the_queue_takes_no_turn() {
+async fn a_caller_that_leaves_the_queue_frees_its_slot() {
     let password_hasher = PasswordHasher::new(Some(1), SecurityEvents::default());
     let turn = password_hasher.0.running.acquire().await.unwrap();
     let mut asking = one_waits(&password_hasher).await;
@@ -91,11 +91,11 @@ fn a_buffer_in_use_before_changes_no_hash() {
 
 /// There are never more buffers than hashes at once, and none is left a while after the last hash.
 #[tokio::test]
-async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
+async fn buffers_are_reused_and_then_freed() {
     let password_hasher = PasswordHasher::new(Some(2), SecurityEvents::default());
     let mut giving_back = JoinSet::new();
     let watched = password_hasher.clone();
-    giving_back.spawn(async move { watched.give_buffers_back().await });
+    giving_back.spawn(async move { watched.free_unused_buffers().await });
     for _ in 0..2 {
         let mut asking = JoinSet::new();
         for number in 0..40 {

@@ -5,7 +5,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 use crate::password_hasher::HashParams;
 use crate::{AccountId, Cost, PictureKind, Role};
 
-/// How an account has a name.
+/// How an account holds a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ownership {
     /// Until another account confirms the address.
@@ -102,7 +102,7 @@ pub(crate) async fn by_id(from: &impl Fetch, uid: AccountId) -> Result<Option<Ac
     row.map(AccountRow::read).transpose()
 }
 
-/// The name must be in the form in which names are compared.
+/// `name` must be normalized.
 pub(crate) async fn by_name(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, SqlError> {
     let row = from.fetch_optional(BY_NAME, values![name]).await?;
     row.map(AccountRow::read).transpose()
@@ -113,7 +113,8 @@ pub(crate) async fn after(from: &impl Fetch, uid: &str, limit: u32) -> Result<Ve
     rows.into_iter().map(AccountRow::read).collect()
 }
 
-/// Accounts made before then that own the name of no address and are not disabled, in the order of their ids.
+/// Returns the accounts created before `before` that own no address and are not disabled, in the order of their ids after
+/// `after`.
 pub(crate) async fn unconfirmed(
     from: &impl Fetch,
     after: &str,
@@ -128,7 +129,7 @@ pub(crate) async fn unconfirmed(
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
-/// Which address each account has in use, in the order of their ids after `after`, at most `limit`.
+/// Returns the current address of each account, in the order of their ids after `after`, at most `limit`.
 pub(crate) async fn addresses(
     from: &impl Fetch,
     after: &str,
@@ -177,7 +178,7 @@ pub(crate) async fn insert(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Whose a name is, and how they ownership it. It must be in the form in which names are compared.
+/// Returns the account that holds a name, and how. `name` must be normalized.
 pub(crate) async fn holder(
     from: &impl Fetch,
     name: &str,
@@ -209,14 +210,14 @@ pub(crate) async fn add_name(
     Ok(())
 }
 
-/// Makes a name that is there the account's own.
-pub(crate) async fn give_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
+/// Makes the account the owner of an existing name.
+pub(crate) async fn transfer_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
     let statement = "UPDATE login_name SET uid = ?, owned = 1 WHERE name = ?";
     tx.execute(statement, values![uid, name]).await?;
     Ok(())
 }
 
-/// All the names of an account, in their order.
+/// Returns all names of an account, sorted.
 pub(crate) async fn names(from: &impl Fetch, uid: AccountId) -> Result<Vec<String>, SqlError> {
     let statement = "SELECT name FROM login_name WHERE uid = ? ORDER BY name";
     let rows = from.fetch_all(statement, values![uid]).await?;
@@ -246,7 +247,7 @@ pub(crate) async fn count_names(from: &impl Fetch, uid: AccountId) -> Result<u64
     .await
 }
 
-/// Sets the address in use; the one that was stretched stays.
+/// Sets the current address; the stretched address stays.
 pub(crate) async fn set_address(tx: &Tx, uid: AccountId, address: &str, now: i64) -> Result<(), SqlError> {
     let statement = "UPDATE account SET address = ? WHERE uid = ?";
     tx.execute(statement, values![address, uid]).await?;
@@ -273,7 +274,7 @@ pub(crate) async fn set_hash(tx: &Tx, uid: AccountId, verifier: &Verifier) -> Re
     Ok(())
 }
 
-/// Notes that password, stretched address and perhaps keys have changed.
+/// Stores the stretched address and the times of the last changes of password and keys.
 pub(crate) async fn set_password_times(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
     tx.execute(
         "UPDATE account SET stretched_address = ?, verifier_set_at = ?, keys_changed_at = ? WHERE uid = ?",
@@ -299,7 +300,7 @@ pub(crate) async fn set_verified(tx: &Tx, uid: AccountId) -> Result<(), SqlError
     Ok(())
 }
 
-/// Sets whether the address in use is confirmed. Sessions stay.
+/// Sets whether the current address is confirmed. Sessions keep their state.
 pub(crate) async fn set_address_verified(tx: &Tx, uid: AccountId, is_verified: bool) -> Result<(), SqlError> {
     let statement = "UPDATE account SET address_verified = ? WHERE uid = ?";
     tx.execute(statement, values![is_verified, uid]).await?;
@@ -317,7 +318,7 @@ pub(crate) async fn set_display_name(
     touch_profile(tx, uid, now).await
 }
 
-/// Notes that the profile changed. Its time never goes back, whatever the clock shows.
+/// Sets the time of the last profile change. It always increases, even if the clock goes back.
 pub(crate) async fn touch_profile(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlError> {
     let statement = "UPDATE account SET profile_changed_at =
         CASE WHEN profile_changed_at <= ? THEN ? ELSE profile_changed_at + 1 END WHERE uid = ?";
@@ -343,7 +344,7 @@ pub(crate) async fn set_disabled(tx: &Tx, uid: AccountId, disabled: bool) -> Res
     Ok(())
 }
 
-/// Deletes the account and, by the tables' references, everything that hangs on it.
+/// Deletes the account and, by the tables' references, all rows that reference it.
 pub(crate) async fn delete(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
     tx.execute("DELETE FROM account WHERE uid = ?", values![uid])
         .await?;
@@ -367,7 +368,7 @@ pub(crate) async fn avatar(from: &impl Fetch, id: &str) -> Result<Option<(Pictur
 }
 
 /// The size of a picture in bytes, which is stored at the start of its row.
-pub(crate) async fn avatar_weight(from: &impl Fetch, id: &str) -> Result<Option<i64>, SqlError> {
+pub(crate) async fn avatar_size(from: &impl Fetch, id: &str) -> Result<Option<i64>, SqlError> {
     let statement = "SELECT length(picture) FROM avatar WHERE id = ?";
     let row = from.fetch_optional(statement, values![id]).await?;
     row.map(|mut row| row.take(0)).transpose()

@@ -1,4 +1,4 @@
-//! Codes that wait for an account's owner, and links with which a password is set.
+//! Pending codes of accounts, and links with which a password is set.
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
@@ -7,7 +7,7 @@ use super::outbox::delete_of_kind;
 use crate::validity::{is_valid, latest_end};
 use crate::{AccountId, mail};
 
-/// A code that waits.
+/// A pending code.
 pub(crate) struct CodeRow {
     pub(crate) kind: CodeKind,
     pub(crate) code: String,
@@ -15,14 +15,14 @@ pub(crate) struct CodeRow {
     pub(crate) expires: i64,
 }
 
-/// Eight digits end when they were tried this often in vain. Other codes cannot be guessed, or have their tries counted
+/// The number of wrong tries that end the eight digits. Other codes cannot be guessed, or have their tries counted
 /// elsewhere.
 pub(crate) const TRIES: u32 = 10;
 const MINUTE: i64 = 60_000;
 /// How long a link with which a password is set can be used, in milliseconds.
 pub(crate) const LINK_LIFE: i64 = 24 * 60 * MINUTE;
 
-/// What a code is for.
+/// The purposes of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeKind {
     /// Six digits that confirm the address.
@@ -58,7 +58,7 @@ impl CodeKind {
         Self::LegacyReset,
     ];
 
-    /// How long such a code waits, in milliseconds.
+    /// The lifetime of such a code, in milliseconds.
     pub(crate) const fn life(self) -> i64 {
         match self {
             Self::Address | Self::Link => 30 * MINUTE,
@@ -67,7 +67,7 @@ impl CodeKind {
         }
     }
 
-    /// The mails that carry such a code.
+    /// The kind of mails that contain such a code.
     const fn mail(self) -> &'static str {
         match self {
             Self::Address | Self::Link => mail::CONFIRM_ADDRESS,
@@ -101,7 +101,7 @@ fn read(mut row: Row) -> Result<CodeRow, SqlError> {
     })
 }
 
-/// The account's codes that have not expired, and that no clock which was ahead has made.
+/// Returns the account's codes that have not expired. Codes that were made by a clock which was ahead are left out.
 pub(crate) async fn of(from: &impl Fetch, uid: AccountId, now: i64) -> Result<Vec<CodeRow>, SqlError> {
     let statement = "SELECT kind, code, tries, expires FROM verification_code WHERE uid = ? AND expires > ?
         ORDER BY kind";
@@ -120,7 +120,7 @@ pub(crate) async fn get(
     Ok(of(from, uid, now).await?.into_iter().find(|row| row.kind == kind))
 }
 
-/// Puts a code in the place of the one before.
+/// Replaces the account's code of this kind.
 pub(crate) async fn put(tx: &Tx, uid: AccountId, row: &CodeRow) -> Result<(), SqlError> {
     delete(tx, uid, row.kind).await?;
     tx.execute(
@@ -131,7 +131,7 @@ pub(crate) async fn put(tx: &Tx, uid: AccountId, row: &CodeRow) -> Result<(), Sq
     Ok(())
 }
 
-/// Takes one of the tries of the eight digits, and returns them with the tries that are left. The caller deletes them
+/// Counts a try of the eight digits, and returns them with the remaining tries. The caller deletes them
 /// after the last one.
 pub(crate) async fn take_try(tx: &Tx, uid: AccountId, now: i64) -> Result<Option<CodeRow>, SqlError> {
     let kind = CodeKind::ResetOtp;
@@ -140,7 +140,7 @@ pub(crate) async fn take_try(tx: &Tx, uid: AccountId, now: i64) -> Result<Option
     get(tx, uid, kind, now).await
 }
 
-/// Deletes the code, and the mail that was to bring it. Returns whether this statement deleted it.
+/// Deletes the code, and its mail in the outbox. Returns whether this statement deleted it.
 pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<bool, SqlError> {
     let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ?";
     let deleted = tx.execute(statement, values![uid, kind.word()]).await?;
@@ -148,7 +148,7 @@ pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<bo
     Ok(deleted > 0)
 }
 
-/// Deletes every code and link of the account, and the mails that were to bring them.
+/// Deletes every code and link of the account, and their mails in the outbox.
 pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
     for kind in CodeKind::ALL {
         delete(tx, uid, kind).await?;
@@ -170,7 +170,7 @@ pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlErro
     Ok(deleted)
 }
 
-/// Puts a link in the place of the account's one before.
+/// Replaces the account's link.
 pub(crate) async fn put_link(tx: &Tx, uid: AccountId, code_hash: &str, expires: i64) -> Result<(), SqlError> {
     tx.execute("DELETE FROM password_link WHERE uid = ?", values![uid])
         .await?;
@@ -179,7 +179,7 @@ pub(crate) async fn put_link(tx: &Tx, uid: AccountId, code_hash: &str, expires: 
     Ok(())
 }
 
-/// Whether that link can be used now.
+/// Returns whether the link can be used now.
 pub(crate) async fn has_link(from: &impl Fetch, code_hash: &str, now: i64) -> Result<bool, SqlError> {
     Ok(find_link(from, code_hash, now).await?.is_some())
 }
@@ -191,7 +191,8 @@ async fn find_link(from: &impl Fetch, code_hash: &str, now: i64) -> Result<Optio
         .await
 }
 
-/// Uses a link up and says whose it was; `None` where another transaction has used it up. One that cannot be used now stays: it may be the clock that is wrong.
+/// Deletes a link and returns its account; `None` if it cannot be used, or if another transaction has deleted it. A link that
+/// cannot be used now is kept: the clock may be wrong.
 pub(crate) async fn take_link(tx: &Tx, code_hash: &str, now: i64) -> Result<Option<AccountId>, SqlError> {
     let Some(mut row) = find_link(tx, code_hash, now).await? else {
         return Ok(None);

@@ -1,12 +1,12 @@
-//! What happened to accounts. The newest hundred of what needs a proof are kept of each, and as many of what strangers can
-//! cause, so that those push nothing out.
+//! Events of accounts. For each account the newest hundred events that need a credential are kept, and separately as many
+//! of those that unknown clients can cause, which therefore evict none of the former.
 
 use foxden_sql::{Fetch, SqlError, Tx, values};
 
 use crate::{AccountId, SecurityEvent};
 
 const KEPT: i64 = 100;
-/// What anyone can cause who knows the address.
+/// The event that any client can cause that knows the address.
 pub(crate) const RESET_ASKED: &str = "reset asked for";
 
 pub(crate) async fn insert(tx: &Tx, uid: AccountId, event: &SecurityEvent) -> Result<(), SqlError> {

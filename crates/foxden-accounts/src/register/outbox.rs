@@ -5,7 +5,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 use super::{delete_found, one};
 use crate::AccountId;
 
-/// A mail to be kept.
+/// A mail to be stored.
 pub(crate) struct OutboxRow<'a> {
     pub(crate) uid: Option<AccountId>,
     pub(crate) invitation: Option<i64>,
@@ -58,12 +58,12 @@ pub(crate) async fn insert(tx: &Tx, row: OutboxRow<'_>) -> Result<(), SqlError> 
     Ok(())
 }
 
-/// How many wait altogether.
+/// Returns the number of waiting mails.
 pub(crate) async fn count(from: &impl Fetch) -> Result<u32, SqlError> {
     one(from, "SELECT COUNT(*) FROM outbox", vec![]).await
 }
 
-/// How many wait for an account, but for those of one kind to one address.
+/// Returns the number of an account's waiting mails, without those of one kind to one address.
 pub(crate) async fn count_others(
     from: &impl Fetch,
     uid: AccountId,
@@ -74,7 +74,7 @@ pub(crate) async fn count_others(
     one(from, statement, values![uid, kind, address]).await
 }
 
-/// When the next mail has to be tried, if any waits.
+/// Returns when the next mail is due, if one waits.
 pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>, SqlError> {
     one(
         from,
@@ -109,14 +109,14 @@ pub(crate) async fn defer(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Brings a mail forward that was put off until `due`, and not touched since.
+/// Makes a mail due now that was deferred until `due`, unless it was changed since.
 pub(crate) async fn bring_forward(tx: &Tx, id: i64, due: i64, now: i64) -> Result<(), SqlError> {
     let statement = "UPDATE outbox SET due = ? WHERE id = ? AND due = ? AND due > ?";
     tx.execute(statement, values![now, id, due, now]).await?;
     Ok(())
 }
 
-/// Undoes a taking.
+/// Releases a mail that was taken.
 pub(crate) async fn give_back(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
     let statement = "UPDATE outbox SET due = ?, tries = tries - 1 WHERE id = ?";
     tx.execute(statement, values![due, id]).await?;
@@ -141,7 +141,7 @@ pub(crate) async fn delete_of_kind(
     Ok(())
 }
 
-/// Deletes the mail that carries an invitation.
+/// Deletes the mail with an invitation.
 pub(crate) async fn delete_of_invitation(tx: &Tx, invitation: i64) -> Result<(), SqlError> {
     let statement = "DELETE FROM outbox WHERE invitation = ?";
     tx.execute(statement, values![invitation]).await?;

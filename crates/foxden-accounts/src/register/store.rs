@@ -1,4 +1,4 @@
-//! Stores: the rows of the tokenserver, and those that are to be emptied.
+//! Rows of stores: those that the tokenserver assigns, and those that are to be emptied.
 
 use foxden_model::UserId;
 use foxden_sql::{Fetch, FromValue, Row, SqlError, Tx, Value, values};
@@ -35,7 +35,7 @@ impl FromValue for Uid {
     }
 }
 
-/// The newest twenty stores of that name.
+/// Returns the newest twenty stores that `email` owns in a service.
 pub(crate) async fn of(from: &impl Fetch, service: i64, email: &str) -> Result<Vec<StoreRow>, SqlError> {
     let statement = "SELECT uid, service, email, generation, client_state, created_at, replaced_at, nodeid,
         keys_changed_at FROM users WHERE email = ? AND service = ? ORDER BY created_at DESC, uid DESC LIMIT 20";
@@ -89,7 +89,7 @@ pub(crate) async fn set_times(
     Ok(())
 }
 
-/// Marks the name's other stores as replaced, those that are not yet.
+/// Marks the other stores of the same owner and service as replaced, unless they already are.
 pub(crate) async fn replace_others(tx: &Tx, current: &StoreRow, at: i64) -> Result<(), SqlError> {
     let statement = "UPDATE users SET replaced_at = ? WHERE email = ? AND service = ? AND uid <> ?
         AND replaced_at IS NULL";
@@ -107,8 +107,8 @@ pub(crate) async fn delete(tx: &Tx, store: &StoreRow) -> Result<(), SqlError> {
     node::release_slot(tx, store.nodeid).await
 }
 
-/// Stores that were replaced before then, but those on nodes that are out of service: uid, when, and the node, if it
-/// is still there.
+/// Returns the stores that were replaced before `before`, without those on nodes that are down: the uid, the time of
+/// the replacement, and the node unless it was removed.
 pub(crate) async fn replaced_before(
     from: &impl Fetch,
     before: i64,
@@ -137,7 +137,7 @@ pub(crate) struct ClosingStore {
     pub(crate) last_expiry: i64,
 }
 
-/// Writes a store down to be emptied, at once and when its last token has expired.
+/// Schedules a store to be emptied at once, and again when its last token has expired.
 pub(crate) async fn close(tx: &Tx, closing: &ClosingStore) -> Result<(), SqlError> {
     let uid = Uid(closing.uid);
     tx.execute("DELETE FROM closed_store WHERE uid = ?", values![uid])
@@ -157,9 +157,9 @@ pub(crate) async fn close(tx: &Tx, closing: &ClosingStore) -> Result<(), SqlErro
     Ok(())
 }
 
-/// When the last tokens expire for the closed stores of that store's owner, those that are still to come, the next
-/// first. What ends later than `latest` was recorded by a clock that was ahead.
-pub(crate) async fn replaced_until(
+/// Returns when the last tokens for the owner's closed stores expire, in ascending order and after `now` only. A time
+/// after `latest` was recorded by a clock that was ahead, and is left out.
+pub(crate) async fn future_last_expiries(
     tx: &Tx,
     of: &StoreRow,
     now: i64,
@@ -173,7 +173,7 @@ pub(crate) async fn replaced_until(
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
-/// The other stores in use of that owner on the same node, of any service.
+/// Returns the owner's other stores in use on the same node, of any service.
 pub(crate) async fn other_uids(from: &impl Fetch, store: &StoreOnNode<'_>) -> Result<Vec<UserId>, SqlError> {
     let statement = "SELECT u.uid FROM users u JOIN nodes n ON n.id = u.nodeid
         WHERE u.email = ? AND u.uid <> ? AND n.node = ? AND u.replaced_at IS NULL ORDER BY u.uid DESC LIMIT 20";
@@ -181,15 +181,15 @@ pub(crate) async fn other_uids(from: &impl Fetch, store: &StoreOnNode<'_>) -> Re
     uids(from.fetch_all(statement, values).await?)
 }
 
-/// A store whose neighbours are asked for.
+/// A store, with its owner and its node: the argument of [`other_uids`].
 pub(crate) struct StoreOnNode<'a> {
     pub(crate) uid: UserId,
     pub(crate) email: &'a str,
     pub(crate) node: &'a str,
 }
 
-/// Closed stores that are due, each with the address of its node; those on nodes that are out of service wait.
-/// What is due later than `latest` is due now: a clock that was ahead put it off.
+/// Returns the closed stores that are due, each with the address of its node and whether that is the own node. Stores on
+/// nodes that are down are left out. An entry due after `latest` is due now: a clock that was ahead deferred it.
 pub(crate) async fn due(
     from: &impl Fetch,
     now: i64,
@@ -204,8 +204,7 @@ pub(crate) async fn due(
         .collect()
 }
 
-/// The address of the node on which a closed store lies, and whether that is the one node; `None` where it is out of
-/// service.
+/// Returns the address of a closed store's node, and whether that is the own node; `None` if the node is down.
 pub(crate) async fn node_of_closed(
     from: &impl Fetch,
     uid: UserId,
@@ -216,7 +215,7 @@ pub(crate) async fn node_of_closed(
     row.map(|mut row| Ok((row.take(0)?, row.take(1)?))).transpose()
 }
 
-/// Puts a store off that could not be emptied.
+/// Defers a store that could not be emptied.
 pub(crate) async fn defer(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlError> {
     let statement = "UPDATE closed_store SET due = ? WHERE uid = ?";
     tx.execute(statement, values![until, Uid(uid)]).await?;
@@ -233,14 +232,14 @@ pub(crate) async fn delete_orphaned(tx: &Tx) -> Result<u64, SqlError> {
     tx.execute(statement, vec![]).await
 }
 
-/// How many stores in use lie on that node.
+/// Returns the number of stores in use on a node.
 pub(crate) async fn count_on(from: &impl Fetch, nodeid: i64) -> Result<u64, SqlError> {
     let statement = "SELECT COUNT(*) FROM users WHERE nodeid = ? AND replaced_at IS NULL";
     super::one(from, statement, values![nodeid]).await
 }
 
 /// Returns whether `email` owns a store of `service` whose `keys_changed_at` is unknown or not before `since`.
-pub(crate) async fn was_keyed(
+pub(crate) async fn has_store_keyed_since(
     from: &impl Fetch,
     service: i64,
     email: &str,
@@ -260,9 +259,9 @@ pub(crate) async fn closed(from: &impl Fetch, now: i64) -> Result<Vec<UserId>, S
     uids(from.fetch_all(statement, values![now]).await?)
 }
 
-/// Puts an emptied store off until its last token has expired, but no later than `latest`; strikes it off if that has
-/// happened.
-pub(crate) async fn emptied(tx: &Tx, uid: UserId, now: i64, latest: i64) -> Result<(), SqlError> {
+/// Records that a store was emptied. Deletes its entry if its last token has expired; otherwise defers it until then, but
+/// no later than `latest`.
+pub(crate) async fn mark_emptied(tx: &Tx, uid: UserId, now: i64, latest: i64) -> Result<(), SqlError> {
     let statement = "DELETE FROM closed_store WHERE uid = ? AND last_expiry < ?";
     tx.execute(statement, values![Uid(uid), now]).await?;
     let statement = "UPDATE closed_store SET due = CASE WHEN last_expiry < ? THEN last_expiry + 1 ELSE ? END WHERE uid = ?";

@@ -106,7 +106,7 @@ fn takes_any_order_and_a_fraction_and_members_it_does_not_know() {
 }
 
 #[test]
-fn a_signature_does_not_excuse_what_is_missing() {
+fn a_signed_token_needs_valid_claims() {
     for statement in [
         "",
         "{}",

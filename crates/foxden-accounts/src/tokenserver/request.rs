@@ -5,7 +5,7 @@ use foxden_sql::Fetch;
 use crate::register::store::{self, StoreRow};
 use crate::{AccountId, StateFault, TokenError};
 
-/// What a client asks for; 0 and empty: not said.
+/// The client's values; 0 and empty stand for missing ones.
 pub(super) struct Request {
     /// The account, if it is one of ours.
     pub(super) own: Option<AccountId>,

@@ -10,7 +10,7 @@ use crate::context::{
 };
 
 #[tokio::test]
-async fn who_creates_an_account_is_signed_in_and_can_sign_in_again() {
+async fn a_new_account_is_signed_in_and_can_sign_in_again() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     assert!(created.is_verified());
@@ -77,7 +77,7 @@ async fn a_name_that_is_the_hash_of_an_address_is_taken_too() {
 }
 
 #[tokio::test]
-async fn of_two_who_register_an_address_at_once_one_gets_it() {
+async fn of_two_concurrent_sign_ups_with_one_address_one_succeeds() {
     let ctx = TestContext::new().await;
     let client = local_client();
     let (one, other) = tokio::join!(
@@ -91,7 +91,7 @@ async fn of_two_who_register_an_address_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn strangers_need_an_invitation_unless_sign_up_is_open() {
+async fn unknown_clients_need_an_invitation_unless_sign_up_is_open() {
     let ctx = TestContext::new().await;
     let refused = ctx
         .accounts

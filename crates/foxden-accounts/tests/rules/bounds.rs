@@ -165,7 +165,7 @@ async fn an_unneeded_record_is_refused() {
 }
 
 #[tokio::test]
-async fn commands_that_wait_have_four_megabytes_for_all_devices_together() {
+async fn pending_commands_of_all_devices_share_four_megabytes() {
     let ctx = TestContext::new().await;
     let one = ctx.session(&ctx.create(ANN).await).await;
     let other = ctx.another(&one).await;

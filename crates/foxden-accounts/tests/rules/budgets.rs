@@ -1,4 +1,4 @@
-//! What strangers may try, and whom it costs: `docs/security.md`.
+//! Tests of the budgets of unknown clients: `docs/security.md`.
 
 use data_encoding::BASE32_NOPAD;
 use foxden_accounts::legacy::name_of;
@@ -93,7 +93,7 @@ async fn a_site_has_twenty_tries_however_many_networks_it_has() {
 
 /// Clients from many networks do not evict the counters of others.
 #[tokio::test]
-async fn a_lock_is_not_washed_out() {
+async fn a_lock_is_not_evicted() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let guesser = "203.0.113.1";
@@ -210,7 +210,7 @@ async fn right_passwords_cost_no_tries_of_the_day() {
 /// Four addresses of a /24 try whatever they may; their neighbours sign in all the same. And all of a /24 together have
 /// what the budgets say.
 #[tokio::test]
-async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
+async fn some_failing_addresses_lock_out_no_neighbour() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let mut heard = 0;
@@ -242,7 +242,7 @@ async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
 
 /// Three hundred people behind one address, each with a device that has an old password and asks every quarter of an hour.
 #[tokio::test]
-async fn forgotten_devices_lock_out_no_one_behind_their_address() {
+async fn stale_devices_lock_out_no_other_user_of_their_address() {
     const PEOPLE: u64 = 300;
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
@@ -318,7 +318,7 @@ async fn a_network_that_fails_often_lets_right_passwords_through() {
 }
 
 #[tokio::test]
-async fn right_passwords_at_once_from_one_address_all_come_through() {
+async fn concurrent_right_passwords_of_one_address_all_pass() {
     let ctx = TestContext::new().await;
     let mut waiting = tokio::task::JoinSet::new();
     for number in 0..64 {
@@ -337,7 +337,7 @@ async fn right_passwords_at_once_from_one_address_all_come_through() {
 
 /// Known and unknown names are told apart until the allowance is used up, by whichever question; then by none.
 #[tokio::test]
-async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
+async fn answers_that_reveal_accounts_are_limited_by_network() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     ctx.create(ANN).await;
     let client = public_client("192.0.2.1");
@@ -405,7 +405,7 @@ async fn without_and_with_ann(sends_mail: bool, by: &ClientInfo) -> [TestContext
 
 /// A decoy reset goes on as a real one does, also after the third wrong code.
 #[tokio::test]
-async fn the_second_step_of_a_reset_tells_nothing_of_who_is_here() {
+async fn the_second_step_of_a_reset_does_not_reveal_accounts() {
     let by = public_client("192.0.2.1");
     for sends_mail in [false, true] {
         let mut said = Vec::new();
@@ -448,7 +448,7 @@ async fn the_second_step_of_a_reset_tells_nothing_of_who_is_here() {
 
 /// A client that began a reset does not learn how much of the mail allowance is left.
 #[tokio::test]
-async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
+async fn resent_mails_do_not_reveal_accounts() {
     let by = public_client("192.0.2.1");
     let mut said = Vec::new();
     for ctx in without_and_with_ann(true, &by).await {
@@ -647,7 +647,7 @@ async fn a_wrong_proof_that_is_repeated_uses_up_no_answers() {
 
 /// A right password costs its account: others go on.
 #[tokio::test]
-async fn one_account_signs_in_so_often_and_no_more() {
+async fn sign_ins_of_one_account_are_limited() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     ctx.create(BEA).await;
@@ -717,7 +717,7 @@ async fn private_networks_have_ten_times_as_much() {
 
 /// An address and its hashed name count together, whether or not an account has them.
 #[tokio::test]
-async fn names_that_belong_together_tell_nothing_of_who_is_here() {
+async fn names_of_one_account_do_not_reveal_it() {
     let ctx = TestContext::new().await;
     ctx.create("known@example.org").await;
     for address in ["known@example.org", "unknown@example.org"] {
@@ -754,7 +754,7 @@ fn client_form(address: &str) -> String {
 
 /// Whichever names an account has, or two forms of one: tries at one leave of another what they leave where no account is.
 #[tokio::test]
-async fn any_two_names_tell_nothing_of_who_is_here() {
+async fn tries_at_two_names_do_not_reveal_accounts() {
     let mut told = Vec::new();
     for is_known in [true, false] {
         let ctx = TestContext::new().await;

@@ -51,11 +51,11 @@ async fn confirm(ctx: &TestContext, account: AccountId) -> Result<(), ConfirmErr
 }
 
 async fn exists(ctx: &TestContext, address: &str) -> bool {
-    let asked = ctx
+    let result = ctx
         .accounts
         .address_status(address, &public_client("198.51.100.9"))
         .await;
-    asked.unwrap().exists
+    result.unwrap().exists
 }
 
 fn legacy<'a>(name: &'a str, address: &'a str) -> NewLegacyAccount<'a> {
@@ -177,7 +177,7 @@ async fn a_claim_blocks_no_one_and_ends_when_another_account_confirms() {
 
 /// The page that signs in finds an account and asks for its password. The owner of the mailbox sets another one.
 #[tokio::test]
-async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
+async fn a_reset_by_mail_takes_over_a_claim_with_its_account() {
     for way in [Way::Firefox, Way::OldClient, Way::Hashed, Way::Invited] {
         let ctx = ctx().await;
         let claimant = way.claim(&ctx).await;
@@ -210,7 +210,7 @@ async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
     }
 }
 
-/// Who mistypes a new address, and forgets the password, must not lose the account to the reader of that mailbox.
+/// A person who mistypes a new address, and forgets the password, must not lose the account to the reader of that mailbox.
 #[tokio::test]
 async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
     let ctx = ctx().await;
@@ -218,20 +218,20 @@ async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
     Way::Changed.claim(&ctx).await;
     mails(&ctx.accounts).await;
     for name in ["tarek", "own@example.org", ANN, ANN_HASHED] {
-        let asked = ctx.accounts.request_legacy_reset(name, &by).await;
+        let result = ctx.accounts.request_legacy_reset(name, &by).await;
         assert!(
-            matches!(asked, Err(ResetRequestError::UnknownAccount { .. })),
+            matches!(result, Err(ResetRequestError::UnknownAccount { .. })),
             "{name}"
         );
         if name.contains('@') {
-            let asked = ctx.accounts.start_reset(name, &by).await.map(drop);
+            let result = ctx.accounts.start_reset(name, &by).await.map(drop);
             assert!(
-                matches!(asked, Err(PasswordError::UnknownAccount { .. })),
+                matches!(result, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
             );
-            let asked = ctx.accounts.send_otp(name, &by).await;
+            let result = ctx.accounts.send_otp(name, &by).await;
             assert!(
-                matches!(asked, Err(PasswordError::UnknownAccount { .. })),
+                matches!(result, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
             );
         }
@@ -299,7 +299,7 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
 
 /// Moving on from an address that was never confirmed keeps no one from it, and leads no mail elsewhere.
 #[tokio::test]
-async fn letters_go_to_no_other_address_than_the_one_asked_for() {
+async fn mails_go_only_to_the_requested_address() {
     let ctx = ctx().await;
     let by = public_client("192.0.2.1");
     let claimant = Way::Firefox.claim(&ctx).await;
@@ -312,16 +312,16 @@ async fn letters_go_to_no_other_address_than_the_one_asked_for() {
     );
     mails(&ctx.accounts).await;
     for name in [ANN, ANN_HASHED] {
-        let asked = ctx.accounts.request_legacy_reset(name, &by).await;
+        let result = ctx.accounts.request_legacy_reset(name, &by).await;
         assert!(
-            matches!(asked, Err(ResetRequestError::UnknownAccount { .. })),
+            matches!(result, Err(ResetRequestError::UnknownAccount { .. })),
             "{name}"
         );
     }
-    let asked = ctx.accounts.start_reset(ANN, &by).await.map(drop);
-    assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
-    let asked = ctx.accounts.send_otp(ANN, &by).await;
-    assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
+    let result = ctx.accounts.start_reset(ANN, &by).await.map(drop);
+    assert!(matches!(result, Err(PasswordError::UnknownAccount { .. })));
+    let result = ctx.accounts.send_otp(ANN, &by).await;
+    assert!(matches!(result, Err(PasswordError::UnknownAccount { .. })));
     assert!(mails(&ctx.accounts).await.is_empty());
 
     ctx.accounts.request_legacy_reset(BEA, &by).await.unwrap();
@@ -362,7 +362,7 @@ async fn a_confirmed_address_stays_the_accounts_own() {
 
 /// Nothing settles there whose an address is, but the operator.
 #[tokio::test]
-async fn where_no_letters_are_sent_a_claim_keeps_its_name() {
+async fn without_mail_a_claim_keeps_its_name() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     Way::Firefox.claim(&ctx).await;
     assert!(exists(&ctx, ANN).await);
@@ -482,7 +482,7 @@ async fn accounts_that_never_confirm_an_address_end_by_themselves() {
 
 /// Accounts that stay are not walked through at every run.
 #[tokio::test]
-async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
+async fn a_run_that_ends_claims_checks_few_and_the_next_continues() {
     let ctx = ctx().await;
     let mut made = Vec::new();
     for (number, name) in ["gone", "one", "two", "three", "four", "five"]
@@ -530,7 +530,7 @@ async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
     assert!(!ctx.accounts.account_exists(late).await.unwrap());
 }
 
-/// Whatever session an unconfirmed account gets, no key, no code and no token comes of it.
+/// No session of an unconfirmed account gives a key, a code or a token.
 #[tokio::test]
 async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
     let ctx = ctx().await;
@@ -608,7 +608,7 @@ async fn names_of_before_are_owned_where_the_address_is_confirmed() {
 
 /// Strangers begin resets, too: the rows end, and the one that the owner's mail opens is not among them.
 #[tokio::test]
-async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
+async fn resets_are_bounded_and_the_mailed_one_stays_valid() {
     let ctx = ctx().await;
     ctx.create(ANN).await;
     let home = crate::context::local_client();
@@ -634,9 +634,9 @@ async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
         .unwrap();
 }
 
-/// What an account proves falls on it alone, also where its password was stretched with an address that is another's now.
+/// Logins count for the account that they prove, also if its password was stretched with an address that is another's now.
 #[tokio::test]
-async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
+async fn a_former_claimant_spends_no_budget_of_the_owner() {
     let ctx = ctx().await;
     let mallory = public_client("192.0.2.1");
     let made = ctx.accounts.create_legacy(legacy("mallory", ANN), &mallory).await;

@@ -1,4 +1,4 @@
-//! What holds whatever the server's clock does. The decision record 0018 has the table; each test here is a row of it.
+//! Tests with a wrong wall clock. Decision record 0018 has the table; each test here is a row of it.
 
 use foxden_accounts::{
     CredentialKind, DeviceOwner, DevicePatch, Invocation, NewAccount, OAuthError, OLDSYNC, Options,
@@ -235,7 +235,7 @@ async fn tokens_made_ahead_of_the_clock_do_not_last_for_ever() {
 
 /// A session that is used while the clock is behind does not seem abandoned when it is right again.
 #[tokio::test]
-async fn what_is_used_behind_the_clock_is_not_taken_for_abandoned() {
+async fn sessions_used_while_the_clock_is_behind_count_as_recent() {
     let ctx = TestContext::new().await;
     let signed_in = ctx.create(ANN).await;
     let session = ctx.session(&signed_in).await;
@@ -252,9 +252,9 @@ async fn what_is_used_behind_the_clock_is_not_taken_for_abandoned() {
     }
 }
 
-/// Whatever an account has of the time when the clock was ahead, what is made now is not the first to make room.
+/// Rows that were made while the clock was ahead are evicted before the row that is made now.
 #[tokio::test]
-async fn the_newest_never_makes_room_for_what_was_made_ahead_of_the_clock() {
+async fn the_newest_is_never_evicted_for_rows_made_ahead_of_the_clock() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     ctx.off_by(400 * DAY);
@@ -359,7 +359,7 @@ async fn a_node_that_was_away_ahead_of_the_clock_is_asked_again() {
 
 /// A mail that was put off, or written, while the clock was ahead is tried soon, and not for ever.
 #[tokio::test]
-async fn letters_put_off_ahead_of_the_clock_are_tried_again() {
+async fn mails_deferred_ahead_of_the_clock_are_tried_again() {
     let ctx = TestContext::with(Options {
         sends_mail: true,
         ..cheap()

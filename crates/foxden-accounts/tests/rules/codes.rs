@@ -71,7 +71,7 @@ async fn claim(ctx: &TestContext, address: &str, by: &ClientInfo) -> (foxden_acc
 
 /// Two resets begun and six wrong codes tried by a stranger: the owner's reset and the link in the owner's mail work.
 #[tokio::test]
-async fn wrong_codes_in_other_resets_spoil_no_code() {
+async fn wrong_codes_in_other_resets_invalidate_no_code() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
     let owner = public_client("192.0.2.1");
@@ -97,7 +97,7 @@ async fn wrong_codes_in_other_resets_spoil_no_code() {
 }
 
 #[tokio::test]
-async fn wrong_links_do_not_end_the_one_in_the_letter() {
+async fn wrong_links_do_not_end_the_mailed_one() {
     let ctx = with_mail().await;
     let (account, link) = claim(&ctx, ANN, &public_client("192.0.2.1")).await;
     for _ in 0..30 {
@@ -112,9 +112,9 @@ async fn wrong_links_do_not_end_the_one_in_the_letter() {
         .unwrap();
 }
 
-/// What cannot be guessed is let through: a neighbour of the owner may have used up the network's wrong codes.
+/// Codes that cannot be guessed are accepted even if a neighbour has used up the network's wrong codes.
 #[tokio::test]
-async fn the_right_code_passes_where_a_neighbour_tried_too_many() {
+async fn the_right_code_passes_after_too_many_tries_of_a_neighbour() {
     let ctx = with_mail().await;
     let owner = public_client("192.0.2.1");
     ctx.create(ANN).await;

@@ -23,7 +23,7 @@ pub(crate) const START: i64 = 1_763_690_000_000;
 pub(crate) const VERIFIER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(crate) const CHALLENGE: &str = "l9qsDumZjfytbJwJcNpcpBHIYjOpRMJbR1ZvanvB3dU";
 
-/// What a signed-in Firefox knows in the end.
+/// The state of Firefox after the sign-in.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Firefox {
     pub(crate) kb: [u8; 32],
@@ -64,7 +64,7 @@ impl TestContext {
 
     pub(crate) async fn with(options: Options) -> Self {
         // Every rule holds although each transaction runs twice.
-        let database = Database::in_memory(MIGRATIONS).await.unwrap().rehearsing();
+        let database = Database::in_memory(MIGRATIONS).await.unwrap().with_dry_runs();
         let clock = Arc::new(ManualClock::at_millis(START));
         let accounts = open(&database, &clock, options, NODE).await;
         Self {

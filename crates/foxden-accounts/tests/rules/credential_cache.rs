@@ -1,4 +1,4 @@
-//! What is remembered of passwords, and for how long. Slow hashes are counted, not timed.
+//! Tests of the credential cache. They count slow hashes and measure no times.
 
 use foxden_accounts::{LegacyLoginError, MIGRATIONS, Nodes, OpenStoreError, Options, SignInError};
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ impl Folder {
         let database = Database::open(&self.file(), MIGRATIONS)
             .await
             .unwrap()
-            .rehearsing();
+            .with_dry_runs();
         TestContext {
             accounts: open_with(&database, clock, options, nodes).await,
             database,
@@ -98,7 +98,7 @@ async fn a_proven_password_is_hashed_once_in_five_minutes() {
 }
 
 #[tokio::test]
-async fn those_who_come_at_once_wait_for_one_hash() {
+async fn concurrent_logins_share_one_hash() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let mut last = ctx.accounts.hashes();
@@ -199,7 +199,7 @@ async fn a_remembered_password_passes_while_others_are_locked_out() {
 /// Guesses of another client from the same network must not put a device off for as long as they go on, however often
 /// it must be proven anew meanwhile.
 #[tokio::test]
-async fn a_password_that_was_proven_is_proven_anew_while_others_are_locked_out() {
+async fn a_known_password_still_passes_while_others_are_locked_out() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let store = ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
@@ -258,7 +258,7 @@ async fn a_password_that_was_proven_days_ago_waits_like_others() {
 
 /// U13.19: surfaces that never answer from memory count a repeated wrong password once, too.
 #[tokio::test]
-async fn those_who_come_at_once_with_a_wrong_password_count_once_at_every_door() {
+async fn concurrent_wrong_passwords_count_once_at_every_entry_point() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let mut last = ctx.accounts.hashes();
@@ -421,7 +421,7 @@ async fn another_process_lets_in_at_once_whom_it_refused_before() {
     other.open(ANN_HASHED, "newpasswordhere").await.unwrap();
 }
 
-/// Who missed a change, since it was cleared up meanwhile, forgets everything.
+/// A cache that missed a change, because the row was deleted meanwhile, clears all entries.
 #[tokio::test]
 async fn a_gap_among_the_changes_forgets_everything() {
     let ctx = TestContext::new().await;
@@ -486,7 +486,7 @@ async fn many_changes_are_read_to_the_end() {
     assert_eq!(ctx.hashes_since(&mut last), 0);
 }
 
-/// What is recorded of a change does not tell whose it was: the account may be gone.
+/// The row of a change does not name the account, which may be removed.
 #[tokio::test]
 async fn changes_do_not_name_accounts() {
     let ctx = TestContext::new().await;

@@ -72,7 +72,7 @@ async fn two_first_registrations_at_once_make_one_device() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_nothing_else() {
+async fn an_update_changes_only_the_given_fields() {
     let ctx = TestContext::new().await;
     let (session, _) = ctx.pair().await;
     let first = ctx.device(&session, named("Ann’s")).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_device_goes_with_its_session_and_a_session_with_its_device() {
 }
 
 #[tokio::test]
-async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
+async fn attached_clients_are_listed_once_and_can_be_disconnected() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let one = ctx.session(&created).await;

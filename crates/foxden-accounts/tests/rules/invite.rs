@@ -38,7 +38,7 @@ async fn an_invitation_makes_one_account_with_a_confirmed_address() {
 }
 
 #[tokio::test]
-async fn of_two_who_bring_one_invitation_at_once_one_is_taken() {
+async fn of_two_concurrent_uses_of_an_invitation_one_succeeds() {
     let ctx = TestContext::new().await;
     let code = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
     let client = public_client("192.0.2.1");

@@ -183,7 +183,7 @@ async fn a_name_of_another_account_is_refused() {
 
 /// Two at once want one name: one gets it.
 #[tokio::test]
-async fn of_two_who_want_a_name_at_once_one_gets_it() {
+async fn of_two_concurrent_claims_of_a_name_one_succeeds() {
     let ctx = TestContext::new().await;
     let (one, other) = tokio::join!(ctx.create_legacy("tarek", ANN), ctx.create_legacy("tarek", BEA));
     assert!(one.is_ok() != other.is_ok());
@@ -283,8 +283,8 @@ async fn a_new_address_adds_names_and_takes_none_away() {
         .await
         .unwrap();
 
-    let told = ctx.login(NEW, PASSWORD).await;
-    assert!(matches!(told, Err(SignInError::OtherSpelling { address }) if address == ANN));
+    let result = ctx.login(NEW, PASSWORD).await;
+    assert!(matches!(result, Err(SignInError::OtherSpelling { address }) if address == ANN));
     assert_eq!(ctx.firefox(ANN, PASSWORD).await, before);
     for name in ["tarek", ANN, ANN_HASHED, NEW, NEW_HASHED] {
         assert_eq!(ctx.open(name, PASSWORD).await.unwrap(), store, "{name}");
@@ -318,8 +318,8 @@ async fn after_a_new_address_the_next_password_is_stretched_with_it() {
         .await
         .unwrap();
     assert_eq!(ctx.firefox(NEW, "newpasswordhere").await, before);
-    let told = ctx.login(ANN, "newpasswordhere").await;
-    assert!(matches!(told, Err(SignInError::OtherSpelling { address }) if address == NEW));
+    let result = ctx.login(ANN, "newpasswordhere").await;
+    assert!(matches!(result, Err(SignInError::OtherSpelling { address }) if address == NEW));
 }
 
 /// U13.41: and an address that belongs to another account is not given away, nor one that was theirs.

@@ -247,6 +247,6 @@ async fn guessing_ends_and_asking_ends() {
     for _ in 0..30 {
         ctx.accounts.request_legacy_reset(ANN, &client).await.unwrap();
     }
-    let asked = ctx.accounts.request_legacy_reset(ANN, &client).await;
-    assert!(matches!(asked, Err(ResetRequestError::TooMany { .. })));
+    let result = ctx.accounts.request_legacy_reset(ANN, &client).await;
+    assert!(matches!(result, Err(ResetRequestError::TooMany { .. })));
 }

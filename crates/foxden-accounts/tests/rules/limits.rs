@@ -78,8 +78,8 @@ async fn guessing_codes_and_asking_for_addresses_ends() {
     }
     let guessed = ctx.accounts.open_password_link("guess", &client).await;
     assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
-    let asked = ctx.accounts.address_status(ANN, &client).await.unwrap();
-    assert!(asked.exists, "the same is told of every name");
+    let result = ctx.accounts.address_status(ANN, &client).await.unwrap();
+    assert!(result.exists, "the same is told of every name");
     assert!(ctx.accounts.invite(Role::Member, "", None).await.is_ok());
 }
 
@@ -94,16 +94,16 @@ async fn names_are_not_looked_for_without_end() {
         let name = format!("unknown{number}");
         let node = ctx.accounts.node_of(&name, &client).await.unwrap();
         assert_eq!(node, NodeLookup::Unknown);
-        let asked = ctx.accounts.request_legacy_reset(&name, &client).await;
-        assert!(matches!(asked, Err(ResetRequestError::UnknownAccount { .. })));
+        let result = ctx.accounts.request_legacy_reset(&name, &client).await;
+        assert!(matches!(result, Err(ResetRequestError::UnknownAccount { .. })));
         let tried = ctx.accounts.check_legacy_reset(&name, CODE, &client).await;
         assert!(matches!(tried, Err(LegacyResetError::UnknownAccount { .. })));
     }
     for name in [ANN, "unknown"] {
         let node = ctx.accounts.node_of(name, &client).await.unwrap();
         assert!(matches!(node, NodeLookup::At(_)), "{name}: there is but one");
-        let asked = ctx.accounts.request_legacy_reset(name, &client).await;
-        assert!(matches!(asked, Err(ResetRequestError::TooMany { .. })), "{name}");
+        let result = ctx.accounts.request_legacy_reset(name, &client).await;
+        assert!(matches!(result, Err(ResetRequestError::TooMany { .. })), "{name}");
         let tried = ctx.accounts.check_legacy_reset(name, CODE, &client).await;
         assert!(matches!(tried, Err(LegacyResetError::TooMany { .. })), "{name}");
     }
@@ -128,8 +128,8 @@ async fn visitors_of_the_machine_itself_have_more() {
         let guessed = ctx.accounts.open_password_link("guess", &local_client()).await;
         assert!(matches!(guessed, Err(PasswordError::ExpiredCode)));
     }
-    let asked = ctx.accounts.is_name_taken("a@example.org", &local_client()).await;
-    assert!(matches!(asked, Err(LimitError::TooMany { .. })));
+    let result = ctx.accounts.is_name_taken("a@example.org", &local_client()).await;
+    assert!(matches!(result, Err(LimitError::TooMany { .. })));
     let guessed = ctx.accounts.open_password_link("guess", &local_client()).await;
     assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
 }
@@ -254,7 +254,7 @@ impl TestContext {
 
 /// Clients give up waiting when the server is slow; that makes their passwords no worse, and no better.
 #[tokio::test]
-async fn who_hangs_up_is_counted_by_what_the_password_was() {
+async fn a_login_is_counted_even_if_the_client_disconnects() {
     let ctx = TestContext::one_turn().await;
     for _ in 0..10 {
         ctx.hang_up(ctx.login(ANN, PASSWORD)).await;
@@ -308,7 +308,7 @@ async fn an_account_keeps_five_hundred_of_each_and_the_oldest_make_room() {
 
 /// A ticket stays good while what follows fails, so each new password that it brings counts as a sign-in of the account.
 #[tokio::test]
-async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
+async fn hashes_of_failing_changes_are_limited() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let client = public_client("192.0.2.1");

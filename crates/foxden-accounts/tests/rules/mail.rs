@@ -62,7 +62,7 @@ impl TestContext {
     }
 
     /// Lets strangers use up what one address may get.
-    async fn use_up_letters(&self) {
+    async fn use_up_mails(&self) {
         for number in 0..36 {
             self.ask_for_all(&in_own_network(number)).await;
             self.sent().await;
@@ -72,7 +72,7 @@ impl TestContext {
 }
 
 #[tokio::test]
-async fn strangers_of_many_networks_fill_no_mailbox() {
+async fn unknown_clients_of_many_networks_fill_no_mailbox() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
     for number in 0..40 {
@@ -102,7 +102,7 @@ async fn strangers_of_many_networks_fill_no_mailbox() {
 
 /// The mail that waits stays, and so does the one before it in the mailbox: only another one is not written.
 #[tokio::test]
-async fn what_is_too_much_waits_for_the_operator_and_works() {
+async fn codes_beyond_the_mail_limit_wait_for_the_operator_and_work() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let witnessed = Arc::clone(&heard);
     let security_events = SecurityEvents::new(move |event| {
@@ -117,13 +117,16 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
     })
     .await;
     ctx.create(ANN).await;
-    ctx.use_up_letters().await;
+    ctx.use_up_mails().await;
     heard.lock().unwrap().clear();
 
     let owner = public_client("203.0.113.1");
     let started = ctx.accounts.start_reset(ANN, &owner).await.unwrap();
-    let said = heard.lock().unwrap().join(";");
-    assert!(said.starts_with("LimitReached mails to one address"), "{said}");
+    let events = heard.lock().unwrap().join(";");
+    assert!(
+        events.starts_with("LimitReached mails to one address"),
+        "{events}"
+    );
     assert_eq!(ctx.sent().await, []);
     let waiting = ctx.accounts.pending_codes(ANN).await.unwrap();
     let code = waiting
@@ -132,9 +135,9 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
         .unwrap();
     let credential = ctx.credential(CredentialKind::PasswordForgot, &started.password_forgot_token);
     let credential = credential.await.unwrap();
-    let told = ctx.accounts.resend_reset_code(&credential, &owner).await;
+    let resend_result = ctx.accounts.resend_reset_code(&credential, &owner).await;
     assert!(
-        told.is_ok(),
+        resend_result.is_ok(),
         "a client that begins a reset learns nothing of the owner's mail"
     );
     ctx.accounts
@@ -155,8 +158,8 @@ async fn a_networks_mails_count_for_unknown_accounts_too() {
             if is_known {
                 ctx.create(&name).await;
             }
-            let asked = ctx.accounts.start_reset(&name, &client).await;
-            assert_eq!(asked.is_ok(), is_known);
+            let request_result = ctx.accounts.start_reset(&name, &client).await;
+            assert_eq!(request_result.is_ok(), is_known);
             mails += ctx.sent().await.len();
             if number % 30 == 29 {
                 ctx.clock.advance_millis(2 * QUARTER);
@@ -177,7 +180,7 @@ async fn a_networks_mails_count_for_unknown_accounts_too() {
 async fn notices_reach_the_owner_of_a_full_mailbox_and_have_an_end_too() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
-    ctx.use_up_letters().await;
+    ctx.use_up_mails().await;
     let (mut old, mut new) = (PASSWORD, "another horse");
     let mut notices = 0;
     for _ in 0..25 {
@@ -195,7 +198,7 @@ async fn notices_reach_the_owner_of_a_full_mailbox_and_have_an_end_too() {
 async fn the_operators_invitations_are_counted_apart() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
-    ctx.use_up_letters().await;
+    ctx.use_up_mails().await;
     for _ in 0..20 {
         ctx.accounts
             .invite_by_mail(Role::Member, "", None, ANN)
@@ -211,7 +214,7 @@ async fn the_operators_invitations_are_counted_apart() {
         .unwrap();
 }
 
-/// Who signs up with a foreign address does not get its owner told of each password.
+/// The owner of a foreign address gets no mail about each password of the account that claims it.
 #[tokio::test]
 async fn an_address_that_was_never_confirmed_is_told_nothing() {
     let ctx = with_mail().await;
@@ -245,7 +248,7 @@ async fn an_address_that_was_never_confirmed_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
+async fn a_new_account_can_have_its_code_resent_up_to_a_limit() {
     let ctx = with_mail().await;
     let client = public_client("192.0.2.1");
     let created = ctx.accounts.create(new_account(ANN), &client).await.unwrap();
@@ -257,11 +260,11 @@ async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
     }
     ctx.accounts.resend_code(&session, &local_client()).await.unwrap();
     assert_eq!(ctx.sent().await, first);
-    let told = ctx.accounts.resend_code(&session, &client).await;
-    assert!(matches!(told, Err(ConfirmError::TooMany { .. })));
+    let resend_result = ctx.accounts.resend_code(&session, &client).await;
+    assert!(matches!(resend_result, Err(ConfirmError::TooMany { .. })));
     ctx.clock.advance_millis(HOUR);
-    let told = ctx.accounts.resend_code(&session, &client).await;
-    told.unwrap();
+    let resend_result = ctx.accounts.resend_code(&session, &client).await;
+    resend_result.unwrap();
     assert_eq!(ctx.sent().await.len(), 1, "another code");
 }
 
@@ -292,22 +295,22 @@ async fn changes_of_address_back_and_forth_fill_no_mailbox() {
     );
 }
 
-/// What the account was called before tells strangers nothing of what it is called now.
+/// A former address reveals nothing about the current one.
 #[tokio::test]
-async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
+async fn a_former_address_gets_no_link() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
     ctx.accounts
         .change_address(ANN, PASSWORD, BEA, &local_client())
         .await
         .unwrap();
-    let asked = ctx.accounts.start_reset(ANN, &public_client("192.0.2.1")).await;
-    assert!(matches!(asked, Err(PasswordError::UnknownAccount { name }) if name == ANN));
-    let asked = ctx
+    let request_result = ctx.accounts.start_reset(ANN, &public_client("192.0.2.1")).await;
+    assert!(matches!(request_result, Err(PasswordError::UnknownAccount { name }) if name == ANN));
+    let request_result = ctx
         .accounts
         .start_reset("BEA@example.org", &public_client("192.0.2.1"))
         .await;
-    assert!(matches!(asked, Err(PasswordError::OtherSpelling { address }) if address == BEA));
+    assert!(matches!(request_result, Err(PasswordError::OtherSpelling { address }) if address == BEA));
 }
 
 /// Also where none is mailed: each writes to the register.
@@ -337,7 +340,7 @@ async fn codes_are_not_asked_for_without_end() {
 /// An account with a foreign address is made and removed again and again: its owner's mailbox gets few mails of it, and
 /// one when the owner signs up.
 #[tokio::test]
-async fn claims_from_many_networks_leave_a_letter_for_the_owner() {
+async fn claims_from_many_networks_leave_a_mail_for_the_owner() {
     let ctx = with_mail().await;
     let mut mails = 0;
     for network in 0..8 {
@@ -356,7 +359,7 @@ async fn claims_from_many_networks_leave_a_letter_for_the_owner() {
 }
 
 #[tokio::test]
-async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
+async fn repeated_sign_up_and_removal_leave_mails_for_the_owner() {
     let ctx = with_mail().await;
     let mut mails = 0;
     for number in 0..20 {
@@ -380,7 +383,7 @@ async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
 
 /// A mail that is not written costs its network nothing: it can be asked for again once there is room.
 #[tokio::test]
-async fn what_is_not_written_is_not_counted_for_a_network() {
+async fn a_mail_that_is_not_written_is_not_counted() {
     let ctx = with_mail().await;
     let mut mails = 0;
     for network in 0..40 {

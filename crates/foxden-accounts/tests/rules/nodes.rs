@@ -399,7 +399,7 @@ async fn a_removed_node_sends_its_users_elsewhere() {
     ));
 }
 
-/// Who stays away for long is still known when they come back.
+/// A user who stays away for long keeps the store.
 #[tokio::test]
 async fn a_user_of_a_removed_node_is_not_forgotten() {
     let ctx = TestContext::listed(&[ONE, TWO]).await;

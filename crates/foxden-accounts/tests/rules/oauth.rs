@@ -34,7 +34,7 @@ fn by_session(scope: &str) -> TokenRequest {
 }
 
 #[tokio::test]
-async fn a_code_gives_what_was_asked_for_and_the_keys_as_they_came() {
+async fn a_code_gives_the_requested_scopes_and_the_keys_unchanged() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     let code = ctx.code(&session).await;
@@ -60,7 +60,7 @@ async fn a_code_needs_no_session() {
 }
 
 #[tokio::test]
-async fn a_code_that_comes_twice_gives_nothing_and_takes_back_what_it_gave() {
+async fn a_reused_code_is_refused_and_revokes_its_tokens() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     let code = ctx.code(&session).await;
@@ -275,7 +275,7 @@ async fn a_session_gets_tokens_for_itself_and_they_end_with_it() {
 }
 
 #[tokio::test]
-async fn the_life_of_a_token_is_what_was_asked_for_within_a_day() {
+async fn the_life_of_a_token_is_as_requested_up_to_a_day() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     for (asked, given) in [
@@ -391,7 +391,7 @@ async fn an_exchange_keeps_the_scopes_and_the_device() {
 }
 
 #[tokio::test]
-async fn a_token_tells_what_it_is_and_others_are_inactive() {
+async fn introspection_describes_live_tokens_only() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     let code = ctx.code(&session).await;

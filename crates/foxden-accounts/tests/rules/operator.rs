@@ -1,4 +1,4 @@
-//! What the operator may do.
+//! Tests of the operator's actions.
 
 use foxden_accounts::{OperatorError, PictureKind, ProfileError, Role, SignInError, SignUp};
 
@@ -99,9 +99,9 @@ async fn the_newest_hundred_events_are_kept() {
     );
 }
 
-/// What strangers can cause has a hundred places of its own.
+/// Events that unknown clients can cause have a limit of their own, a hundred.
 #[tokio::test]
-async fn resets_of_strangers_push_no_sign_in_out() {
+async fn resets_of_unknown_clients_evict_no_sign_in() {
     let ctx = TestContext::new().await;
     let account = ctx.create(ANN).await.account;
     for _ in 0..120 {

@@ -35,7 +35,7 @@ impl TestContext {
             .await
     }
 
-    /// Tries wrong digits while others wait.
+    /// Tries wrong digits while right ones are pending.
     async fn guess(&self, by: &ClientInfo) {
         let digits = self.send_otp(ANN).await;
         let refused = self.try_digits(wrong(&digits), by).await;
@@ -113,15 +113,15 @@ async fn digits_serve_once_and_asking_again_keeps_them() {
 }
 
 #[tokio::test]
-async fn of_many_who_bring_the_digits_at_once_one_gets_the_reset() {
+async fn of_many_concurrent_uses_of_the_digits_one_succeeds() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let digits = ctx.send_otp(ANN).await;
-    let home = local_client();
+    let client = local_client();
     let (one, other, third) = tokio::join!(
-        ctx.try_digits(&digits, &home),
-        ctx.try_digits(&digits, &home),
-        ctx.try_digits(&digits, &home)
+        ctx.try_digits(&digits, &client),
+        ctx.try_digits(&digits, &client),
+        ctx.try_digits(&digits, &client)
     );
     let opened = [one, other, third].iter().filter(|tried| tried.is_ok()).count();
     assert_eq!(opened, 1);
@@ -142,7 +142,7 @@ async fn digits_end_with_their_hour_and_with_another_password() {
     assert_eq!(ctx.digits(ANN).await, None);
 }
 
-/// They are tried without any credential, by any client that knows the address: they end alone, and new ones are had at once.
+/// Any client that knows the address can try digits, so wrong tries end the digits only, and new ones can be requested at once.
 #[tokio::test]
 async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
     let ctx = with_mail().await;
@@ -163,11 +163,11 @@ async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
     while let Some(posted) = ctx.accounts.take_mail().await.unwrap() {
         mailed.push(posted.mail);
     }
-    let told = Mail::ResetOtp {
+    let expected = Mail::ResetOtp {
         code: fresh.clone(),
         again: true,
     };
-    assert!(mailed.contains(&told), "the owner is told");
+    assert!(mailed.contains(&expected), "the mail gives the reason");
     let Some(Mail::ResetCode { code, .. }) = mailed.into_iter().find(|mail| mail.kind() == "reset_code")
     else {
         panic!("the mail of the other reset is gone");
@@ -176,9 +176,9 @@ async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
     ctx.try_digits(&fresh, &owner).await.unwrap();
 }
 
-/// However many networks guess, they get a hundred tries a day at eight digits, and the owner gets in all the same.
+/// All networks together get a hundred tries a day at eight digits, and the owner can still reset the password.
 #[tokio::test]
-async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed() {
+async fn after_a_day_of_guesses_a_long_code_replaces_the_digits() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
     let mut tries = 0;
@@ -221,14 +221,17 @@ async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed()
         .await
         .unwrap();
     let again = ctx.try_digits(&code, &owner).await;
-    assert!(matches!(again, Err(PasswordError::WrongCode)), "it serves once");
+    assert!(
+        matches!(again, Err(PasswordError::WrongCode)),
+        "the code works once"
+    );
 
     ctx.clock.advance_millis(2 * 24 * 3_600_000);
     let digits = ctx.send_otp(ANN).await;
     ctx.try_digits(&digits, &owner).await.unwrap();
 }
 
-/// A client that never ends the digits, and waits until they expire, gets no more.
+/// A client that makes only nine tries and waits until the digits expire gets no more tries a day.
 #[tokio::test]
 async fn a_patient_guesser_gets_a_hundred_digits_a_day() {
     let ctx = TestContext::new().await;
@@ -266,51 +269,51 @@ async fn a_network_that_guesses_digits_is_stopped() {
 }
 
 impl TestContext {
-    /// Brings 199 wrong digits at once, and the right ones last; gives what comes of each.
-    async fn bring_at_once(
+    /// Tries 199 wrong digits and then the right ones, all concurrently. Returns each outcome.
+    async fn try_concurrently(
         &self,
         from: impl Fn(u8) -> ClientInfo,
     ) -> Vec<Result<OtpVerified, PasswordError>> {
         let digits = self.send_otp(ANN).await;
-        let mut bringing = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for number in 0..200 {
             let (accounts, client) = (self.accounts.clone(), from(number));
-            let brought = if number < 199 { wrong(&digits) } else { &digits }.to_owned();
-            bringing.spawn(async move {
-                let outcome = accounts.verify_otp(ANN, &brought, &client).await;
+            let digits = if number < 199 { wrong(&digits) } else { &digits }.to_owned();
+            tasks.spawn(async move {
+                let outcome = accounts.verify_otp(ANN, &digits, &client).await;
                 (number, outcome)
             });
         }
-        let mut outcomes = bringing.join_all().await;
+        let mut outcomes = tasks.join_all().await;
         outcomes.sort_by_key(|(number, _)| *number);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 }
 
-/// Those who come at once are counted before they are heard, so they get no more than those who come one by one.
+/// A try is counted before it is compared, so concurrent tries get no more than consecutive ones.
 #[tokio::test]
-async fn of_many_digits_at_once_no_more_are_heard() {
+async fn concurrent_digits_are_limited_like_consecutive_ones() {
     for is_one_network in [true, false] {
         let ctx = TestContext::new().await;
         ctx.create(ANN).await;
         let outcomes = ctx
-            .bring_at_once(|number| {
+            .try_concurrently(|number| {
                 let site = if is_one_network { 0 } else { number };
                 public_client(&format!("198.51.{site}.1"))
             })
             .await;
-        let heard = outcomes
+        let compared = outcomes
             .iter()
             .filter(|outcome| matches!(outcome, Err(PasswordError::WrongCode)))
             .count();
-        assert_eq!(heard, if is_one_network { 30 } else { 200 });
+        assert_eq!(compared, if is_one_network { 30 } else { 200 });
         let last = outcomes.last().unwrap();
-        assert!(last.is_err(), "the digits were dead: {is_one_network}");
+        assert!(last.is_err(), "the digits have ended: {is_one_network}");
         assert_eq!(ctx.digits(ANN).await, None);
     }
 }
 
-/// Right digits at once give their tries back, each to its network.
+/// Right digits refund their try at once.
 #[tokio::test]
 async fn right_digits_cost_no_try() {
     let ctx = TestContext::new().await;
@@ -336,7 +339,7 @@ async fn the_last_try_of_the_digits_is_one() {
         .unwrap();
 }
 
-/// What is tried while no digits wait guesses nothing, so it takes no tries from the owner.
+/// A try while no digits are pending counts for no account.
 #[tokio::test]
 async fn guesses_without_a_reset_block_no_reset() {
     let ctx = TestContext::new().await;
@@ -395,13 +398,13 @@ async fn any_spelling_and_any_address_of_before_lead_to_the_one_in_use() {
         .await
         .unwrap();
     let digits = ctx.send_otp(" Ann@Example.ORG ").await;
-    let home = local_client();
-    let verified = ctx.accounts.verify_otp("BEA@example.org", &digits, &home).await;
+    let client = local_client();
+    let verified = ctx.accounts.verify_otp("BEA@example.org", &digits, &client).await;
     assert_eq!(verified.unwrap().address, BEA);
 }
 
 #[tokio::test]
-async fn digits_are_mailed_each_time_and_the_letter_dies_with_them() {
+async fn digits_are_mailed_each_time_and_the_mail_is_deleted_with_them() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
     let mut mailed = Vec::new();

@@ -39,7 +39,7 @@ fn codes_of(posted: &QueuedMail) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
+async fn an_unknown_client_that_signs_up_is_sent_the_confirmation_code() {
     let ctx = ctx().await;
     let new = new_account(ANN);
     let created = ctx
@@ -87,7 +87,7 @@ async fn without_mail_or_for_a_confirmed_address_nothing_is_queued() {
 }
 
 #[tokio::test]
-async fn asking_again_replaces_the_letter_and_keeps_the_code() {
+async fn asking_again_replaces_the_mail_and_keeps_the_code() {
     let ctx = ctx().await;
     let new = new_account(ANN);
     let created = ctx
@@ -250,7 +250,7 @@ async fn a_taken_mail_is_leased_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_letter_that_fails_waits_longer_each_time_and_is_given_up() {
+async fn a_mail_that_fails_waits_longer_each_time_and_is_dropped() {
     let ctx = ctx().await;
     ctx.accounts
         .invite_by_mail(Role::Member, "", None, BEA)
@@ -334,7 +334,7 @@ async fn deferred_mails_are_due_at_once_on_request_unless_taken() {
 }
 
 #[tokio::test]
-async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
+async fn a_mail_is_deleted_with_its_code_and_with_its_account() {
     let ctx = ctx().await;
     let new = new_account(ANN);
     let created = ctx
@@ -357,7 +357,7 @@ async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
 
 /// The link in it is as good as ever.
 #[tokio::test]
-async fn wrong_digits_do_not_keep_the_letter_back() {
+async fn wrong_digits_do_not_stop_the_mail() {
     let ctx = ctx().await;
     let new = new_account(ANN);
     let created = ctx
@@ -403,8 +403,8 @@ async fn a_full_outbox_keeps_codes_for_the_operator_and_has_room_for_notices() {
         assert_eq!(ctx.accounts.pending_codes(name).await.unwrap().len(), 1, "{name}");
     }
     let session = ctx.session(&created).await;
-    let told = ctx.accounts.resend_code(&session, &client).await;
-    assert!(matches!(told, Err(ConfirmError::TooMany { .. })));
+    let result = ctx.accounts.resend_code(&session, &client).await;
+    assert!(matches!(result, Err(ConfirmError::TooMany { .. })));
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 10_000);
 
     crate::password::change(&ctx, ANN, PASSWORD, "another horse").await;
@@ -419,7 +419,7 @@ async fn a_full_outbox_keeps_codes_for_the_operator_and_has_room_for_notices() {
 }
 
 #[tokio::test]
-async fn a_letter_of_another_release_stops_no_other() {
+async fn a_mail_of_another_release_blocks_no_other() {
     let ctx = ctx().await;
     ctx.write(
         "INSERT INTO outbox (address, kind, letter, posted_at, due, expires, tries)

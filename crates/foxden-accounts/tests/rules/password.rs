@@ -249,7 +249,7 @@ async fn a_reset_ends_after_three_wrong_codes() {
 }
 
 #[tokio::test]
-async fn asking_again_does_not_spoil_a_code_that_waits() {
+async fn asking_again_keeps_a_pending_code_valid() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let started = forgot(&ctx, ANN).await;

@@ -50,7 +50,7 @@ impl Rivals {
         }
     }
 
-    /// What the requests get that are not refused. Each is made by all tasks of both servers at once.
+    /// The outcomes of the requests that are not refused. All tasks of both servers make each request at once.
     async fn winners<T, E, W>(&self, request: impl Fn(Accounts, usize) -> W) -> Vec<T>
     where
         T: Send + 'static,
@@ -77,7 +77,7 @@ impl Rivals {
         won
     }
 
-    /// What the only request gets that is not refused.
+    /// The outcome of the only request that is not refused.
     async fn winner<T, E, W>(&self, request: impl Fn(Accounts, usize) -> W) -> T
     where
         T: Send + 'static,
@@ -405,7 +405,7 @@ async fn a_name_of_old_clients_makes_one_account() {
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
 }
 
-/// Who brings a code again has a copy of it, so the winner's tokens end, too.
+/// A client that sends a code again has a copy of it, so the winner's tokens are revoked, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_authorization_code_is_redeemed_once() {
     let rivals = Rivals::new().await;

@@ -1,4 +1,4 @@
-//! What a security officer hears: every surface tells, and tells the truth.
+//! Tests of the security events of every surface.
 
 use foxden_accounts::{ClientInfo, CredentialKind, NewAccount, Options, SignInError, SignUp};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::context::{
 };
 use crate::password::{change, reset};
 
-/// What was told: the event, whom it concerns, by which surface, from where, why.
+/// An event as a line: kind, subject, entry point, address, reason.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<String>>>);
 
@@ -101,7 +101,7 @@ async fn log_ins_of_today_that_fail_are_told() {
 }
 
 #[tokio::test]
-async fn what_happens_to_an_account_of_today_is_told() {
+async fn events_of_current_browsers_are_emitted() {
     let (ctx, heard) = ctx().await;
     ctx.create(ANN).await;
     heard.take();
@@ -114,7 +114,7 @@ async fn what_happens_to_an_account_of_today_is_told() {
     assert_eq!(
         heard.take(),
         [
-            "ResetAsked ann@example.org by accounts from 127.0.0.1 known -",
+            "ResetRequested ann@example.org by accounts from 127.0.0.1 known -",
             "PasswordReset ann@example.org by accounts from 127.0.0.1 known -",
         ]
     );
@@ -151,7 +151,7 @@ async fn an_account_that_never_confirmed_its_address_is_named_when_it_ends() {
 }
 
 #[tokio::test]
-async fn what_happens_at_the_doors_of_old_clients_is_told() {
+async fn events_of_old_clients_are_emitted() {
     let (ctx, heard) = ctx().await;
     let (accounts, client) = (&ctx.accounts, by_user_api());
     let name = name_of(ANN).unwrap();
@@ -198,7 +198,7 @@ async fn what_happens_at_the_doors_of_old_clients_is_told() {
         "LoginFailed unknown",
         "PasswordChanged ann@example.org",
         "AddressChanged bea@example.org",
-        "ResetAsked bea@example.org",
+        "ResetRequested bea@example.org",
         "PasswordReset bea@example.org",
         "AccountDeleted bea@example.org",
     ];
@@ -244,7 +244,7 @@ async fn a_wrong_password_that_is_repeated_is_told_again() {
     assert_eq!(ctx.accounts.hashes(), before + 1);
 }
 
-/// What is done with the operator's word is the operator's act.
+/// Requests with the operator's secret are actions of the operator.
 #[tokio::test]
 async fn an_account_made_with_the_admin_secret_is_told_as_the_operators() {
     let (ctx, heard) = ctx().await;
@@ -296,7 +296,7 @@ async fn codes_that_are_wrong_are_told() {
             "CodeRefused ann@example.org by user-api from 192.0.2.1 known wrong reset code",
             "CodeRefused - by user-api from 192.0.2.1 unknown no such set-password link",
             "CodeRefused - by user-api from 192.0.2.1 unknown no such invitation",
-            "ResetAsked ann@example.org by user-api from 192.0.2.1 known -",
+            "ResetRequested ann@example.org by user-api from 192.0.2.1 known -",
             "CodeRefused - by user-api from 192.0.2.1 known wrong reset code",
         ]
     );

@@ -90,7 +90,7 @@ async fn another_spelling_is_no_way_to_guess() {
     ctx.login(ANN, PASSWORD).await.unwrap();
 }
 
-/// What was wrong may be right after the password was changed.
+/// A password that was wrong may be right after the password was changed.
 #[tokio::test]
 async fn a_proof_that_was_wrong_is_tried_again_with_another_password() {
     let ctx = TestContext::new().await;
@@ -102,7 +102,7 @@ async fn a_proof_that_was_wrong_is_tried_again_with_another_password() {
 
 /// The same rule holds wherever a password is proven.
 #[tokio::test]
-async fn every_door_takes_a_right_proof_under_any_spelling() {
+async fn every_entry_point_accepts_a_right_password_under_any_spelling() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let session = ctx.session(&created).await;
@@ -113,26 +113,26 @@ async fn every_door_takes_a_right_proof_under_any_spelling() {
         wants_keys: false,
     };
     let accounts = &ctx.accounts;
-    let told = accounts.reauth(&session, login(&typed), &local_client()).await;
-    assert!(is_told(&told, ANN));
+    let result = accounts.reauth(&session, login(&typed), &local_client()).await;
+    assert!(is_told(&result, ANN));
     accounts
         .reauth(&session, login(&right), &local_client())
         .await
         .unwrap();
     for by in [None, Some(&session)] {
-        let told = accounts
+        let result = accounts
             .start_password_change(by, TYPED, &typed, &local_client())
             .await;
-        assert!(matches!(told, Err(SignInError::OtherSpelling { .. })));
+        assert!(matches!(result, Err(SignInError::OtherSpelling { .. })));
         let started = accounts
             .start_password_change(by, TYPED, &right, &local_client())
             .await;
         started.unwrap();
     }
-    let told = accounts
+    let result = accounts
         .destroy(Some(&session), TYPED, &typed, &local_client())
         .await;
-    assert!(matches!(told, Err(SignInError::OtherSpelling { .. })));
+    assert!(matches!(result, Err(SignInError::OtherSpelling { .. })));
     accounts
         .destroy(Some(&session), TYPED, &right, &local_client())
         .await
@@ -358,7 +358,7 @@ async fn any_other_id_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_the_register() {
+async fn an_ended_session_is_refused_without_a_database_error() {
     use foxden_accounts::{AccessType, DeviceOwner, DevicePatch, Grant};
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;

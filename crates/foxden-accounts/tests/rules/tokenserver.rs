@@ -9,10 +9,10 @@ use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, auth_pw, chea
 const EMAIL: &str = "0123456789abcdef0123456789abcdef@issuer.example";
 const RETIRED: i64 = i64::MAX;
 
-/// What a request says: generation, time of the key change, client state in hex; 0 and empty: nothing.
+/// A request: generation, time of the key change, client state in hex; 0 and empty stand for missing values.
 type Said<'a> = (i64, i64, &'a str);
 
-/// What is stored: the same, where the time may be absent.
+/// A stored row: the same, but the time may be absent.
 type Stored = (i64, Option<i64>, &'static str);
 
 fn identity(generation: i64) -> Identity {
@@ -151,7 +151,7 @@ async fn closed_to_new_users_it_still_serves_those_it_has() {
 
 /// Each line: what is stored, what is said, and the refusal, or whether the store stays (`same`) or is new (`new`).
 #[tokio::test]
-async fn requests_are_held_to_what_was_said_before() {
+async fn requests_may_not_contradict_the_stored_values() {
     let lines: [(Stored, Said, &str); 26] = [
         ((1232, Some(1234), "aaaa"), (1235, 1236, "aaaa"), "E15"), // T12.12
         ((1232, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "same"), // T12.13
@@ -271,7 +271,7 @@ async fn the_highest_generation_is_the_current_one() {
 
 /// T12.33.
 #[tokio::test]
-async fn what_a_race_left_behind_is_put_right() {
+async fn duplicate_stores_of_a_race_are_replaced() {
     let ctx = TestContext::new().await;
     ctx.seed_at(1234, Some(1234), "aaaa", 1238, None).await;
     ctx.seed_at(1235, Some(1235), "aaaa", 1239, None).await;
@@ -309,7 +309,7 @@ async fn a_clock_that_was_set_back_gives_one_new_store_and_not_one_for_each_requ
 }
 
 #[tokio::test]
-async fn a_store_whose_node_is_gone_is_made_anew_elsewhere() {
+async fn a_store_on_a_removed_node_is_replaced_on_another_node() {
     let ctx = TestContext::new().await;
     let old = ctx.seed(1234, Some(1234), "aaaa").await;
     ctx.write("UPDATE users SET nodeid = 77", vec![]).await;
@@ -505,7 +505,7 @@ async fn replaced_stores_are_struck_off_and_emptied_after_a_day() {
 /// The store of a former key is emptied at once, refused while a token for it may live, and emptied again then. Its row
 /// stays a day, so that the key is still known as a former one.
 #[tokio::test]
-async fn the_store_of_a_former_key_goes_at_once() {
+async fn the_store_of_a_former_key_is_emptied_at_once() {
     let ctx = TestContext::new().await;
     let old = ctx.uid((1, 1, "aaaa")).await;
     let new = ctx.uid((2, 2, "bbbb")).await;

@@ -311,7 +311,7 @@ impl Credentials<'_> {
         let Self::Hawk(header) = self else {
             return Ok(());
         };
-        if !header.vouches_for(raw.content_type(), body) {
+        if !header.has_hash_of(raw.content_type(), body) {
             return Err(Refusal::BadSignature("signed for another body"));
         }
         let id = id_of(header)?;

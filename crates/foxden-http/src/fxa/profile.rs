@@ -154,7 +154,7 @@ pub(super) async fn picture(
     } else {
         let weight = fxa
             .accounts
-            .avatar_weight(&id)
+            .avatar_size(&id)
             .await?
             .ok_or(Refusal::UnknownPicture)?;
         let answers = &fxa.memory.answers;

@@ -27,7 +27,7 @@ pub(super) struct RawRequest {
 pub(super) struct BodyRules {
     /// The maximum size.
     pub(super) max_bytes: usize,
-    /// Whose memory share the body takes.
+    /// The owner whose memory share the body uses.
     pub(super) owner: Owner,
     /// How much memory a body takes, relative to its size.
     pub(super) memory_factor: MemoryFactor,

@@ -1,4 +1,4 @@
-//! What monitoring sees.
+//! Tests of the health pages.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ async fn a_healthy_server_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_whose_storage_is_gone_says_so_and_no_more() {
+async fn health_reports_a_failed_storage_without_details() {
     let storage = Storage::new(Arc::new(Broken), Limits::default(), Some(1000));
     let (status, _, body) = ask(Some(storage.clone()), "GET", "/__heartbeat__").await;
     assert_eq!(status, 503);
@@ -121,7 +121,7 @@ async fn a_server_whose_storage_is_gone_says_so_and_no_more() {
 
 /// A server that issues tokens and stores no objects is as healthy as its register.
 #[tokio::test]
-async fn a_server_whose_register_is_gone_says_so_and_no_more() {
+async fn health_reports_a_failed_register_without_details() {
     let folder = std::env::temp_dir().join(format!("foxden-ops-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("register.sqlite");

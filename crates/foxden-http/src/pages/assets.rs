@@ -105,18 +105,18 @@ impl Assets {
     }
 
     /// Returns a file by its name in the source, which does not change with the content.
-    pub(super) fn answer_by_name(&self, name: &str, asked: &HeaderMap) -> Option<Response> {
+    pub(super) fn answer_by_name(&self, name: &str, request_headers: &HeaderMap) -> Option<Response> {
         let hashed = self.paths.get(name)?.trim_start_matches("/assets/");
-        let mut answer = self.answer(hashed, asked)?;
+        let mut answer = self.answer(hashed, request_headers)?;
         let hour = HeaderValue::from_static("public, max-age=3600");
         answer.headers_mut().insert(CACHE_CONTROL, hour);
         Some(answer)
     }
 
     /// Returns the file at `/assets/<hashed>`, if there is one.
-    pub(super) fn answer(&self, hashed: &str, asked: &HeaderMap) -> Option<Response> {
+    pub(super) fn answer(&self, hashed: &str, request_headers: &HeaderMap) -> Option<Response> {
         let file = self.files.get(hashed)?;
-        let mut answer = file.body(asked).into_response();
+        let mut answer = file.body(request_headers).into_response();
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.kind));
         headers.insert(
@@ -125,7 +125,7 @@ impl Assets {
         );
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        if accepts_gzip(asked) {
+        if accepts_gzip(request_headers) {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         Some(answer)
@@ -166,8 +166,8 @@ impl File {
         }
     }
 
-    fn body(&self, asked: &HeaderMap) -> Body {
-        let bytes = if accepts_gzip(asked) {
+    fn body(&self, request_headers: &HeaderMap) -> Body {
+        let bytes = if accepts_gzip(request_headers) {
             &self.compressed
         } else {
             &self.plain

@@ -108,8 +108,12 @@ pub(super) fn router(context: &PageContext, parts: LegacyPages) -> Router {
 }
 
 /// `/media/<file>`: assets under names that do not change.
-async fn media(State(legacy): State<Legacy>, Path(name): Path<String>, asked: HeaderMap) -> Response {
-    match legacy.context.assets().answer_by_name(&name, &asked) {
+async fn media(
+    State(legacy): State<Legacy>,
+    Path(name): Path<String>,
+    request_headers: HeaderMap,
+) -> Response {
+    match legacy.context.assets().answer_by_name(&name, &request_headers) {
         Some(file) => file,
         None => text_pages::not_found_page(&legacy.context),
     }

@@ -1,4 +1,4 @@
-//! What templates may ask of the server and the request.
+//! The context of templates: the server and the request.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct ServerStatus {
     pub has_accounts: Option<bool>,
 }
 
-/// What all pages share.
+/// The context that all pages share.
 #[derive(Clone)]
 pub(super) struct PageContext(Arc<Shared>);
 
@@ -75,7 +75,7 @@ impl PageContext {
     }
 }
 
-/// What templates may ask.
+/// The values that templates use.
 pub(super) struct Page {
     context: PageContext,
     is_private: bool,
@@ -146,7 +146,7 @@ impl Page {
         self.context.0.state.legacy.as_ref()?.key_exchange_url.as_deref()
     }
 
-    /// Who may create an account with this request.
+    /// Returns the sign-up policy that applies to this request.
     fn sign_up(&self) -> SignUp {
         SignUp::for_client(self.context.0.state.sign_up, self.is_private)
     }

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_of_firefox_is_what_its_header_says() {
+    fn the_constant_for_firefox_equals_the_parsed_header() {
         assert_eq!(preference(FIREFOX, Format::Json), read(FIREFOX, Format::Json));
     }
 

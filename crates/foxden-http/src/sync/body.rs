@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_followed_by_something_else_is_refused() {
+    fn truncated_gzip_and_trailing_bytes_are_refused() {
         let whole = gzip("[]");
         let cut = whole[..whole.len() - 1].to_vec();
         let followed = [whole, b"[]".to_vec()].concat();
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_not_unfolded() {
+    fn a_gzip_bomb_is_refused() {
         let bomb = gzip(&"x".repeat(10_000_000));
         assert!(bomb.len() < 100_000);
         assert!(matches!(decoded(bomb, 1000), Err(BadBody::TooLarge)));
     }
 
     #[test]
-    fn a_body_is_not_made_of_nothing() {
+    fn a_body_of_empty_gzip_members_is_refused() {
         let empty = gzip("");
         assert_eq!(decoded(empty.repeat(MAX_GZIP_MEMBERS), 1000).unwrap(), "");
         for members in [MAX_GZIP_MEMBERS + 1, 100_000] {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_shrink_is_taken() {
+    fn incompressible_bodies_are_accepted() {
         let mut number = 1_u32;
         let mut noise = || {
             number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

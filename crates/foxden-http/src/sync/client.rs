@@ -38,7 +38,7 @@ pub struct NodeRequest {
     pub authorization: String,
 }
 
-/// What a node's answer to [`NodeRequests::probe`] means.
+/// The result of [`NodeRequests::probe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeAnswer {
     /// The node accepts the token and the signature.

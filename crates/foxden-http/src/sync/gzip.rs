@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn long_answers_are_compressed_for_those_who_take_it() {
+    fn long_answers_are_compressed_for_clients_that_accept_gzip() {
         let long = (0..100_000)
             .map(|number: u32| number.to_string())
             .collect::<Vec<_>>()

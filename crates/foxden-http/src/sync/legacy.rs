@@ -94,7 +94,7 @@ impl<'r> Call<'r> {
         Owner::Account(self.store.account)
     }
 
-    /// Whose objects are read, and whose memory that takes.
+    /// The owner of the objects, whose memory share the response uses.
     fn reader(&self) -> Reader {
         Reader {
             user: self.user(),

@@ -29,7 +29,7 @@ const PAGE_BYTES: u64 = (1 << 20) + (1 << 17) + 2 * PIECE_BYTES as u64;
 /// Prints one object in a dialect.
 pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 
-/// Whose objects are listed, and whose memory that takes.
+/// The owner of the objects, whose memory share the response uses.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
     /// The user whose objects are listed.

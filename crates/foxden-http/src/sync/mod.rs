@@ -9,7 +9,7 @@
 //! - [`gzip`]: compresses responses
 //! - [`mod@print`]: prints JSON; [`percent`]: parses query strings
 //! - [`verifier`]: verifies tokens and caches them
-//! - [`backoff`]: asks clients to stay away
+//! - [`backoff`]: tells clients to back off
 //! - [`client`]: requests that a server sends to a node
 
 mod accept;
@@ -69,17 +69,17 @@ pub struct SyncState {
     pub site: Arc<Site>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Whether clients are asked to stay away.
+    /// Whether clients are told to back off.
     pub backoff: Arc<Backoff>,
     /// The memory budgets of bodies and responses, shared with all other surfaces.
     pub memory: Arc<Memory>,
-    /// A text for the log of every client, in every response.
+    /// The value of `X-Weave-Alert` in every response; clients log it.
     pub alert: Option<HeaderValue>,
     /// How many seconds a client's clock may differ; `None` means any number, as clients correct their clocks only
     /// roughly.
     pub max_skew_seconds: Option<u32>,
     /// Whether a token must have been issued for this very node.
-    pub is_strict_about_nodes: bool,
+    pub verifies_token_node: bool,
     /// Whether long responses are compressed for clients that accept it. Payloads are encrypted and shrink by a
     /// quarter only, at several times the work of the response itself.
     pub compresses: bool,
@@ -101,7 +101,7 @@ impl SyncState {
             alert: None,
             memory: Arc::default(),
             max_skew_seconds: None,
-            is_strict_about_nodes: false,
+            verifies_token_node: false,
             compresses: false,
             security_events: SecurityEvents::default(),
             legacy: None,

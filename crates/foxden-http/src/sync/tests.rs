@@ -1,4 +1,4 @@
-//! What a single request cannot show: concurrency, chunked bodies, and every character of ids.
+//! Tests that need several requests or a slow one: concurrency, chunked bodies, and every character of ids.
 
 mod client;
 mod ids;
@@ -302,7 +302,7 @@ fn a_closed_store_takes_no_body() {
 
 /// A buffer grows in few steps, and is no larger than its content at the end.
 #[tokio::test]
-async fn what_is_counted_of_a_body_is_what_is_held() {
+async fn a_body_is_counted_at_the_size_of_its_buffer() {
     let bodies = &state().memory.bodies;
     for (left, headers) in [
         (vec![b'x'; 999], HeaderMap::new()),

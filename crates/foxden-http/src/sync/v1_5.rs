@@ -88,7 +88,7 @@ impl<'r> Call<'r> {
         account.map_or(Owner::Store(self.user), Owner::Account)
     }
 
-    /// Whose objects are read, and whose memory that takes.
+    /// The owner of the objects, whose memory share the response uses.
     fn reader(&self) -> Reader {
         Reader {
             user: self.user(),
@@ -349,7 +349,7 @@ async fn commit(
     }
 }
 
-/// What a deletion of missing objects does.
+/// How a deletion of missing objects is answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Ignore,

@@ -239,7 +239,7 @@ mod tests {
 
     /// A16.42, E8, E21: only bad credentials are reported as such.
     #[test]
-    fn what_is_our_fault_is_not_the_credential_s() {
+    fn server_errors_are_not_blamed_on_the_credential() {
         let unavailable = TokenError::Unavailable(Unavailable::Busy);
         for (error, code, retry) in [
             (unavailable, 503, Some(30)),

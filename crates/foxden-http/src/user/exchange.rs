@@ -73,7 +73,7 @@ pub struct Settings {
     pub total_bytes: usize,
     /// Maximum size of the messages of one IPv4 address or IPv6 /64, including those being received.
     pub household_bytes: usize,
-    /// What happens to networks that exceed their limits.
+    /// How networks that exceed their limits are treated.
     pub abuse_control: AbuseControl,
     /// The limits of one IPv4 address or IPv6 /64.
     pub limits: ClientLimits,

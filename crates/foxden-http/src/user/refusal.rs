@@ -374,7 +374,7 @@ mod tests {
 
     /// A client asks its user for the password when it is reported as wrong.
     #[test]
-    fn what_is_our_fault_is_not_the_password_s() {
+    fn server_errors_are_not_blamed_on_the_password() {
         check(all_errors::legacy_sign_up_errors(), |error| match error {
             LegacySignUpError::TooMany(_) => Some(7),
             LegacySignUpError::Unavailable(error) => wait_of(error),

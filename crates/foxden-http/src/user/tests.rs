@@ -186,7 +186,7 @@ async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
 }
 
 #[tokio::test]
-async fn of_two_who_take_a_name_at_once_one_gets_it() {
+async fn of_two_concurrent_sign_ups_with_one_name_one_succeeds() {
     let ctx = TestContext::new().await;
     let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
     let take = || ctx.send("PUT", "/user/1.0/bea", bea);

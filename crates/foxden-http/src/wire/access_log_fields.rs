@@ -1,11 +1,11 @@
-//! What a line of the access log says beyond method, path, status and time.
+//! Fields of the access log beyond method, path, status and time.
 
 use std::borrow::Cow;
 use std::error::Error;
 
 use foxden_model::UserId;
 
-/// What a surface tells the access log about one request, as an extension of the response.
+/// Fields that a surface adds to the access log entry of a request, as an extension of the response.
 ///
 /// It never contains a secret, a token or its id, an address or a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What the responses of accounts and tokens have in common: JSON, and the headers of every response.
+//! Common parts of the responses of accounts and tokens: JSON, and the headers of every response.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn print(status: StatusCode, value: &impl Serialize, permit: Option<MemoryPermit
 pub(crate) struct ResponseHeaders {
     /// Where the server is found.
     pub(crate) site: Arc<Site>,
-    /// What tells the time.
+    /// The clock.
     pub(crate) clock: Arc<dyn Clock>,
     /// The name of the header with the time in whole seconds.
     pub(crate) time: HeaderName,

@@ -92,7 +92,7 @@ impl<'a> HawkHeader<'a> {
 
     /// Returns whether the hash, if the client sent one, is that of this body. The comparison need not be
     /// constant-time: an attacker without the key cannot sign another hash.
-    pub fn vouches_for(&self, content_type: &str, body: &[u8]) -> bool {
+    pub fn has_hash_of(&self, content_type: &str, body: &[u8]) -> bool {
         self.hash
             .is_none_or(|hash| hash == payload_hash(content_type, body))
     }

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_never_left_the_machine_is_private() {
+    fn only_requests_of_this_machine_are_private() {
         let private = site("http://127.0.0.1:5000", true);
         for host in ["127.0.0.1:5000", "localhost", "[::1]:5000"] {
             let request = request(host, true);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_foreign_page_makes_a_browser_send_is_not_private() {
+    fn requests_caused_by_foreign_pages_are_not_private() {
         let private = site("http://127.0.0.1:5000", true);
         let sent_by = |origins: &[&str]| {
             let mut request = request("127.0.0.1:5000", true);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_from_elsewhere_gives_itself_away() {
+    fn foreign_pages_are_recognised() {
         let public = site("https://sync.example.org", false);
         let is_foreign = |site: &Site, headers: &[(HeaderName, &str)]| {
             let mut request = request("sync.example.org", false);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Default)]
 pub(crate) struct JsonBody(Map<String, Value>);
 
-/// What is wrong with a JSON body.
+/// A fault of a JSON body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadJson {
     /// The body is not JSON.

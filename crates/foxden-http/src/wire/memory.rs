@@ -61,7 +61,7 @@ pub struct MemoryInUse {
     pub answers: u64,
 }
 
-/// Whose share memory is taken from.
+/// The owner of a memory share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// An authenticated account, whatever its credentials and store.
@@ -136,7 +136,7 @@ enum Exceeded {
 /// The counters of an owner.
 type OwnerCounters = [Option<OwnerCounter>; 4];
 
-/// What a counter counts.
+/// The owners and networks that are counted.
 #[derive(Hash)]
 enum OwnerKey {
     Store(UserId),
@@ -145,7 +145,7 @@ enum OwnerKey {
     Unauthenticated(ClientBody),
 }
 
-/// What an unauthenticated client sends.
+/// The kinds of bodies of an unauthenticated client.
 #[derive(Clone, Copy, Hash)]
 enum ClientBody {
     Small,
@@ -156,7 +156,7 @@ enum ClientBody {
 struct OwnerCounter {
     cells: [usize; 2],
     share: Share,
-    /// What is exceeded when this counter reaches its share.
+    /// The limit that is exceeded when this counter reaches its share.
     exceeded: Exceeded,
 }
 
@@ -427,7 +427,7 @@ impl Budget {
             }
             Owner::Account(account) => self
                 .security_events
-                .emit(&event(EntryPoint::Accounts, None).of(account)),
+                .emit(&event(EntryPoint::Accounts, None).with_account(account)),
             Owner::Client(address) | Owner::SmallBody(address) => {
                 self.security_events
                     .emit(&event(EntryPoint::Accounts, Some(address)));

@@ -1,4 +1,4 @@
-//! What several surfaces need.
+//! Code that several surfaces share.
 //!
 //! - [`site`]: [`PublicUrl`] and [`Site`], the address of this server
 //! - [`public_path`]: routes below the path of the public address

@@ -1,8 +1,8 @@
-//! Who sent a request.
+//! The sender of a request.
 
 use std::net::IpAddr;
 
-/// Who sent a request, as the listener saw it. Every request carries one as an extension.
+/// The sender of a request, as the listener saw it. Every request has it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The client's address: the peer's own, or the last hop that a trusted proxy named.

@@ -23,9 +23,9 @@ pub fn with_and_without_path(router: Router, path: &str) -> Router {
 
 /// Restores the path that a proxy removed, for signatures: clients sign what they ask for.
 fn with_path_restored(mut request: Request, path: &str) -> Request {
-    let asked = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = format!("{path}{asked}").parse().ok();
+    parts.path_and_query = format!("{path}{target}").parse().ok();
     // An invalid address cannot have been signed, so the request stays as it is.
     if let Ok(uri) = Uri::from_parts(parts) {
         request.extensions_mut().insert(OriginalUri(uri));

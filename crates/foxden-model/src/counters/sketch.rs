@@ -55,7 +55,7 @@ impl Sketch {
     }
 
     pub(super) fn add(&mut self, key: Key, now: i64) {
-        self.turn(now);
+        self.roll_over(now);
         if self.young.0.is_empty() {
             self.young.0 = vec![0; ROWS * self.columns];
         }
@@ -66,8 +66,8 @@ impl Sketch {
     /// Takes one event back in the span that counted it, unless that span is over. An event of the previous span that came late
     /// was counted in the current one. If neither span counted the key, cells shared with other keys stay as they are.
     pub(super) fn refund(&mut self, key: Key, then: i64, now: i64) {
-        let turned = self.turn(now);
-        let then = if then < now { then } else { turned };
+        let counted_now = self.roll_over(now);
+        let then = if then < now { then } else { counted_now };
         let cells = self.cells(key);
         let table = match self.number - then.div_euclid(self.span) {
             1 if self.old.least(cells) > 0 => &mut self.old,
@@ -82,7 +82,7 @@ impl Sketch {
     /// Returns how long until fewer than `allowed` events count; `None`: now. The previous span counts in proportion to its
     /// overlap with the last full span before now.
     pub(super) fn retry_after(&mut self, key: Key, allowed: u32, now: i64) -> Option<i64> {
-        let now = self.turn(now);
+        let now = self.roll_over(now);
         let cells = self.cells(key);
         let (young, old) = (self.young.least(cells), self.old.least(cells));
         let rest = self.span - now.rem_euclid(self.span);
@@ -102,7 +102,7 @@ impl Sketch {
 
     /// Begins the span of `now` and returns the time to count by. If another caller has begun a later span since `now` was read,
     /// that is the beginning of the later span.
-    fn turn(&mut self, now: i64) -> i64 {
+    fn roll_over(&mut self, now: i64) -> i64 {
         let now = now.max(self.number * self.span);
         let number = now.div_euclid(self.span);
         match number - self.number {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_eleventh_waits_until_one_has_faded() {
+    fn an_event_beyond_the_limit_waits_until_another_has_faded() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             assert_eq!(sketch.retry_after(key(7), 10, 500), None);
@@ -170,7 +170,7 @@ mod tests {
 
     /// A caller read the clock before another caller began the next span.
     #[test]
-    fn a_time_that_comes_late_forgets_nothing() {
+    fn a_late_time_discards_no_counts() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             sketch.add(key(1), 1000);
@@ -185,7 +185,7 @@ mod tests {
 
     /// The event was counted in the span that another caller had begun.
     #[test]
-    fn what_came_late_is_taken_back_where_it_was_counted() {
+    fn a_late_count_is_refunded_in_the_span_that_counted_it() {
         for now in [999, 1500] {
             let mut sketch = Sketch::new(SPAN, COLUMNS);
             sketch.add(key(2), 1000);
@@ -200,7 +200,7 @@ mod tests {
         sketch.refund(key(1), 999, 999);
         assert!(
             sketch.retry_after(key(1), 1, 1000).is_some(),
-            "the one of before counts"
+            "the earlier event counts"
         );
         assert_eq!(sketch.retry_after(key(1), 1, 2000), None, "until it has faded");
     }
@@ -221,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_ever_allowed_of_nothing() {
+    fn a_limit_of_zero_allows_nothing() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         assert!(sketch.retry_after(key(1), 0, 5).is_some());
     }
 
     #[test]
-    fn what_is_taken_back_was_counted_in_that_span() {
+    fn a_refund_applies_to_the_span_of_its_count() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         sketch.add(key(1), 900);
         sketch.add(key(1), 1100);

@@ -1,4 +1,4 @@
-//! What is served where.
+//! Tests of the routes of each surface and listener.
 
 use std::fs;
 use std::path::PathBuf;
@@ -391,7 +391,7 @@ async fn pages_welcome_old_clients_only_where_their_accounts_are() {
 
 /// Work that outlives its client is still done on that client's behalf, whichever surface began it.
 #[tokio::test]
-async fn work_that_goes_on_is_its_clients() {
+async fn work_after_a_disconnect_counts_for_its_client() {
     let app = TestApp::open("behalf", "http://localhost:8000/").await;
     let (tasks, _stop) = Tasks::new();
     let forms = legacy_pages(&app.services(), &tasks).unwrap().task_spawner;

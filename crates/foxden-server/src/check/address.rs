@@ -14,7 +14,7 @@ use crate::data;
 use crate::http_client::HttpClient;
 use crate::messages;
 
-/// What there is to say about the public address.
+/// Findings about the public address.
 pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding>> {
     let Some(answer) = socket::send(&data::socket(&config.server.data_dir), &Command::Probe)? else {
         let what = format!(

@@ -31,7 +31,7 @@ const OTHERS: &[u16] = &[
 /// Where web servers listen, where the system does not say who listens.
 const USUAL: &[u16] = &[80, 443, 8000, 8080, 8443, 8888];
 
-/// What there is to say of a server that listens on loopback alone.
+/// Findings about a server that listens on loopback alone.
 pub fn check(serving: &Serving, word: &str) -> Option<Finding> {
     if let Some(mark) = &serving.mark {
         return Some(Finding::warning(
@@ -60,11 +60,11 @@ fn judge(way: Option<&str>) -> Finding {
 fn find_way(word: &str) -> Option<String> {
     let addresses: Vec<SocketAddr> = listeners().into_iter().take(MOST).collect();
     thread::scope(|scope| {
-        let asked: Vec<_> = addresses
+        let probes: Vec<_> = addresses
             .into_iter()
             .map(|address| scope.spawn(move || leads_here(address, word)))
             .collect();
-        asked.into_iter().find_map(|answer| answer.join().ok().flatten())
+        probes.into_iter().find_map(|answer| answer.join().ok().flatten())
     })
 }
 
@@ -90,12 +90,12 @@ fn leads_here(address: SocketAddr, word: &str) -> Option<String> {
 /// Where this machine listens for others.
 fn listeners() -> BTreeSet<SocketAddr> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
-    let is_told = tables.iter().any(Result::is_ok);
-    let usual = USUAL.iter().filter(|_| !is_told);
+    let is_known = tables.iter().any(Result::is_ok);
+    let usual = USUAL.iter().filter(|_| !is_known);
     let usual = usual.map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port));
-    let told = tables.iter().flatten().flat_map(|table| table.lines());
-    let told = told.filter_map(open_to_others);
-    told.chain(usual).collect()
+    let open_addresses = tables.iter().flatten().flat_map(|table| table.lines());
+    let open_addresses = open_addresses.filter_map(open_to_others);
+    open_addresses.chain(usual).collect()
 }
 
 /// The address of a socket in a line of the system's table, if it listens, and not on loopback; as it is reached from here.
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_told_with_what_to_do() {
+    fn evidence_is_reported_with_a_hint() {
         let serving = |is_private, mark| Serving {
             ports: vec![5000],
             keeps_objects: true,

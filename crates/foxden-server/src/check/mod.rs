@@ -1,4 +1,4 @@
-//! `foxden check`: finds what usually goes wrong, and says how to mend it.
+//! `foxden check`: finds common problems, and tells how to fix them.
 //!
 //! - [`files`]: the data folder, its permissions, the room on the disk
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way

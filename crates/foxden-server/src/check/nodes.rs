@@ -10,7 +10,7 @@ use crate::app::MasterSecrets;
 use crate::config::Config;
 use crate::http_client::HttpClient;
 
-/// What there is to say about the nodes; nothing where users are sent to this very server.
+/// Findings about the nodes; none if users are assigned to this server only.
 pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
     let nodes = &config.tokens.nodes;
     if nodes.is_empty() || !config.keeps_accounts() {

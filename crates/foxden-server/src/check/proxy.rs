@@ -1,4 +1,4 @@
-//! What becomes of requests on their way through the public address: their paths, their size, whom they are from.
+//! Checks whether the proxy forwards requests unchanged: their paths, their size, their client address.
 //!
 //! The server says how a request came to it; what is different was changed by a proxy.
 

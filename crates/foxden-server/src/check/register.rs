@@ -8,7 +8,7 @@ use foxden_sql::{Database, SqlError};
 use super::Finding;
 use crate::config::Config;
 
-/// What there is to say about the accounts that another server keeps; nothing where this one does or needs none.
+/// Findings about accounts on another server; none if this server has its own or needs none.
 pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let Some(file) = config.accounts.file.as_deref() else {
         return Ok(Vec::new());

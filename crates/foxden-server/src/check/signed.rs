@@ -11,18 +11,18 @@ use super::{Finding, date, wait};
 use crate::http_client::{HttpClient, is_about_a_certificate};
 use crate::rng::SystemRng;
 
-/// What the node answered.
+/// The node's response.
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The time there, in seconds since 1970, if it was told.
+    /// The node's time in seconds since 1970, if the response has it.
     pub time: Option<i64>,
-    /// What there is to say of how it asks clients to wait.
+    /// A note on the waiting times that it tells clients; may be empty.
     pub wait: String,
 }
 
 impl Answer {
-    /// What the status means.
+    /// The meaning of the status.
     pub fn meaning(&self) -> ProbeAnswer {
         ProbeAnswer::of(self.status)
     }
@@ -44,7 +44,7 @@ pub fn request(client: &HttpClient, node: &PublicUrl, secrets: &TokenSecrets) ->
     })
 }
 
-/// Without the secret nothing can be signed.
+/// The finding if the secret cannot be read.
 pub fn no_secret() -> Finding {
     Finding::warning(
         "the secret that signs tokens cannot be read",
@@ -52,7 +52,7 @@ pub fn no_secret() -> Finding {
     )
 }
 
-/// An address that does not answer, and what that may mean.
+/// The finding for an address that does not answer, with a hint by the cause.
 pub fn cannot_reach(url: &PublicUrl, error: &ureq::Error, else_hint: &str) -> Finding {
     Finding::error(
         format!("{url} cannot be reached from this machine: {error}"),
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_to_do_about_an_address_depends_on_why_it_does_not_answer() {
+    fn the_hint_for_an_address_depends_on_the_cause() {
         let here: PublicUrl = "https://127.0.0.1:8443".parse().unwrap();
-        // No label is as long, so that no server is asked for it.
+        // The label is too long for DNS, so no server is queried.
         let nowhere = format!("https://{}.example.org", "a".repeat(64));
         let nowhere: PublicUrl = nowhere.parse().unwrap();
         let six: PublicUrl = "https://[::1]:8443".parse().unwrap();
@@ -132,8 +132,8 @@ mod tests {
                 "does not answer in time",
             ),
         ] {
-            let mend = hint_for(url, &error, "start the proxy");
-            assert!(mend.contains(expected), "{error}: {mend}");
+            let hint = hint_for(url, &error, "start the proxy");
+            assert!(hint.contains(expected), "{error}: {hint}");
         }
     }
 }

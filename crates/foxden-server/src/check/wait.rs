@@ -6,7 +6,7 @@
 use foxden_http::wire::unreadable_wait;
 use ureq::http::HeaderMap;
 
-/// What to add to a finding about an answer with these headers: nothing, if browsers can read them.
+/// Returns what to add to a finding about a response with these headers; empty if browsers can read them.
 pub fn describe(headers: &HeaderMap) -> String {
     match unreadable_wait(headers) {
         Some((name, text)) => format!(

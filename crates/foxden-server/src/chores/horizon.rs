@@ -1,9 +1,10 @@
 //! The time up to which chores remove expired data.
 //!
-//! A clock that is wrong for a while hides what seems to have expired, and shows it again once it is put right. Removing is
-//! not undone like that. So chores remove by a time of their own: the clock's, as long as that moves as time passes. Where
-//! the two part by more than a day, because the clock was set or because nothing ran for long, the clock is believed a week
-//! later, counted while the server runs and from the last time it was set, or as soon as it is back. Until then only what has expired by the time before goes.
+//! A wall clock that is ahead hides data that seems to have expired; once the clock is right, the data is visible again. A
+//! deletion cannot be undone. So chores delete up to a time of their own, the horizon. It follows the wall clock as long as
+//! that agrees, within a day, with the time that has passed. After a larger jump (the clock was set, or the server was off
+//! for long) the wall clock is distrusted, and the horizon advances by elapsed time at most. The horizon follows the clock
+//! again as soon as they agree, or after a week in which the server ran and the clock did not jump again.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -15,41 +16,41 @@ use crate::data::write_whole;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
-/// How far the clock may part from the time that has passed, and be believed at once.
-const BELIEVED: i64 = DAY;
-/// How long a clock that was set further is watched before it is believed.
-const DOUBTED: i64 = 7 * DAY;
+/// How far the wall clock may differ from the elapsed time without being distrusted.
+const TOLERANCE: i64 = DAY;
+/// How long a clock that jumped is distrusted.
+const DISTRUST: i64 = 7 * DAY;
 
-/// The time up to which chores remove what has expired, kept in a file.
+/// The time up to which chores remove expired data, kept in a file.
 #[derive(Debug)]
 pub struct Horizon {
     file: PathBuf,
     state: Mutex<State>,
-    /// What the file holds.
+    /// The state in the file.
     written: Mutex<Option<State>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
-    /// In milliseconds since 1970.
+    /// The horizon, in milliseconds since 1970.
     until: i64,
-    /// How long the clock has been elsewhere; zero where it is believed.
-    doubt: i64,
-    /// When the chores last asked for the horizon, in steady milliseconds.
-    looked: i64,
-    /// What the clock showed then; nothing is known of it from before the start.
-    seen: Option<i64>,
+    /// For how many milliseconds the clock has been distrusted; zero if it is not.
+    distrusted: i64,
+    /// The steady clock at the last update.
+    steady: i64,
+    /// The wall clock at the last update; `None` before the first.
+    wall: Option<i64>,
 }
 
 impl Horizon {
-    /// As the file has it; where there is none, the clock is believed.
+    /// Reads the state from the file. Without one, the horizon starts at the wall clock.
     pub fn open(file: PathBuf, clock: &dyn Clock) -> Self {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let state = State::read(&text, clock.steady_millis()).unwrap_or(State {
             until: clock.millis(),
-            doubt: 0,
-            looked: clock.steady_millis(),
-            seen: None,
+            distrusted: 0,
+            steady: clock.steady_millis(),
+            wall: None,
         });
         Self {
             file,
@@ -66,10 +67,10 @@ impl Horizon {
         state.advance(wall, steady);
         let after = *state;
         drop(state);
-        let is_set_again = after.doubt < before.doubt;
-        if after.doubt > 0 && (before.doubt == 0 || is_set_again) {
+        let has_jumped_again = after.distrusted < before.distrusted;
+        if after.distrusted > 0 && (before.distrusted == 0 || has_jumped_again) {
             tracing::warn!(
-                "the clock went from {} to {}: what has expired since stays for a week, or until it is right",
+                "the clock went from {} to {}: expired data is kept for a week, or until the clock is right",
                 Utc(before.until),
                 Utc(wall)
             );
@@ -78,7 +79,7 @@ impl Horizon {
         after.until.min(wall)
     }
 
-    /// Writes the state down, unless the file has nearly the same.
+    /// Writes the state to the file, unless that has nearly the same.
     fn write(&self, state: State) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if written.is_some_and(|written| written.is_like(state)) {
@@ -87,7 +88,7 @@ impl Horizon {
         match write_whole(&self.file, &state.text()) {
             Ok(()) => *written = Some(state),
             Err(error) => {
-                tracing::warn!(%error, path = %self.file.display(), "cannot write down the time for chores");
+                tracing::warn!(%error, path = %self.file.display(), "cannot write the horizon of the chores");
             }
         }
     }
@@ -95,45 +96,45 @@ impl Horizon {
 
 impl State {
     fn read(text: &str, steady: i64) -> Option<Self> {
-        let (until, doubt) = text.trim().split_once(' ')?;
+        let (until, distrusted) = text.trim().split_once(' ')?;
         Some(Self {
             until: until.parse().ok()?,
-            doubt: doubt.parse().ok()?,
-            looked: steady,
-            seen: None,
+            distrusted: distrusted.parse().ok()?,
+            steady,
+            wall: None,
         })
     }
 
     fn is_like(self, other: Self) -> bool {
         let is_near = |one: i64, other: i64| one.abs_diff(other) < MINUTE.unsigned_abs();
         is_near(self.until, other.until)
-            && is_near(self.doubt, other.doubt)
-            && (self.doubt == 0) == (other.doubt == 0)
+            && is_near(self.distrusted, other.distrusted)
+            && (self.distrusted == 0) == (other.distrusted == 0)
     }
 
     fn text(self) -> String {
-        format!("{} {}\n", self.until, self.doubt)
+        format!("{} {}\n", self.until, self.distrusted)
     }
 
     fn advance(&mut self, wall: i64, steady: i64) {
-        let passed = (steady - self.looked).max(0);
-        self.looked = steady;
-        let is_near = |expected: i64| wall.saturating_sub(expected).saturating_abs() <= BELIEVED;
-        let seen = self.seen.replace(wall);
-        let was_set = seen.is_some_and(|seen| !is_near(seen.saturating_add(passed)));
-        // A clock that is set again is another one to be watched.
-        let doubt = if was_set {
+        let passed = (steady - self.steady).max(0);
+        self.steady = steady;
+        let is_near = |expected: i64| wall.saturating_sub(expected).saturating_abs() <= TOLERANCE;
+        let last = self.wall.replace(wall);
+        let has_jumped = last.is_some_and(|last| !is_near(last.saturating_add(passed)));
+        // Another jump starts the distrust again.
+        let distrusted = if has_jumped {
             0
         } else {
-            self.doubt.saturating_add(passed)
+            self.distrusted.saturating_add(passed)
         };
         let expected = self.until.saturating_add(passed);
-        if is_near(expected) || doubt >= DOUBTED {
-            (self.until, self.doubt) = (wall, 0);
+        if is_near(expected) || distrusted >= DISTRUST {
+            (self.until, self.distrusted) = (wall, 0);
             return;
         }
-        self.doubt = doubt.max(1);
-        // Time has passed, whatever the clock says; one that is behind holds it up all the same.
+        self.distrusted = distrusted.max(1);
+        // Time has passed, even if the clock is ahead. A clock that is behind stops the horizon.
         if wall > expected {
             self.until = expected;
         }
@@ -158,24 +159,24 @@ mod tests {
             Self {
                 state: State {
                     until: NOW,
-                    doubt: 0,
-                    looked: 0,
-                    seen: None,
+                    distrusted: 0,
+                    steady: 0,
+                    wall: None,
                 },
                 off: 0,
             }
         }
 
-        /// Lets time pass and asks once an hour. Returns the horizon, relative to the right time.
+        /// Lets time pass with an update every hour. Returns the horizon, relative to the right time.
         fn pass(&mut self, hours: i64) -> i64 {
             for _ in 0..hours {
-                self.look(HOUR);
+                self.update(HOUR);
             }
-            self.look(0)
+            self.update(0)
         }
 
-        fn look(&mut self, passed: i64) -> i64 {
-            let steady = self.state.looked + passed;
+        fn update(&mut self, passed: i64) -> i64 {
+            let steady = self.state.steady + passed;
             let wall = NOW + steady + self.off;
             self.state.advance(wall, steady);
             self.state.until.min(wall) - NOW - steady
@@ -183,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_moves_as_time_passes_is_followed() {
+    fn the_horizon_follows_small_jumps() {
         let mut watch = Watch::new();
         assert_eq!(watch.pass(1000), 0);
-        // Set by a little, either way, as after a sleep or by a time server.
+        // Small jumps in either direction, as after a suspend or by NTP.
         for off in [DAY, 0, -10 * MINUTE] {
             watch.off = off;
             assert_eq!(watch.pass(1), off);
@@ -198,10 +199,10 @@ mod tests {
         let mut watch = Watch::new();
         watch.off = 400 * DAY;
         assert_eq!(watch.pass(100), 0);
-        // It is put right in time.
+        // The clock is corrected within the week.
         watch.off = 0;
-        assert_eq!((watch.pass(1), watch.state.doubt), (0, 0));
-        // Or it was right.
+        assert_eq!((watch.pass(1), watch.state.distrusted), (0, 0));
+        // The clock was right.
         watch.off = 400 * DAY;
         assert_eq!(watch.pass(7 * 24 - 1), 0);
         assert_eq!(watch.pass(2), 400 * DAY);
@@ -214,12 +215,12 @@ mod tests {
             watch.off = -behind;
             assert_eq!(watch.pass(5), -behind);
             watch.off = 0;
-            assert_eq!((watch.pass(1), watch.state.doubt), (0, 0));
+            assert_eq!((watch.pass(1), watch.state.distrusted), (0, 0));
         }
     }
 
     #[test]
-    fn a_clock_that_is_set_again_is_watched_for_another_week() {
+    fn a_clock_that_has_jumped_again_is_watched_for_another_week() {
         for off in [-400 * DAY, 4000 * DAY] {
             let mut watch = Watch::new();
             watch.off = off;
@@ -231,25 +232,28 @@ mod tests {
     }
 
     #[test]
-    fn doubts_outlast_a_restart() {
+    fn distrust_survives_a_restart() {
         let mut watch = Watch::new();
         watch.off = 400 * DAY;
         watch.pass(100);
         let text = watch.state.text();
         let read = State::read(&text, 0).unwrap();
-        assert_eq!((read.until, read.doubt), (watch.state.until, watch.state.doubt));
+        assert_eq!(
+            (read.until, read.distrusted),
+            (watch.state.until, watch.state.distrusted)
+        );
         for text in ["", "1", "1 x", "x 1"] {
             assert_eq!(State::read(text, 0), None, "{text}");
         }
         let mut extreme = State {
             until: i64::MAX,
-            doubt: i64::MAX - 1,
-            looked: 0,
-            seen: None,
+            distrusted: i64::MAX - 1,
+            steady: 0,
+            wall: None,
         };
         extreme.advance(i64::MIN, i64::MAX);
         assert_eq!(extreme.until, i64::MIN);
         extreme.advance(i64::MAX, i64::MAX);
-        assert_eq!((extreme.until, extreme.doubt), (i64::MIN, 1));
+        assert_eq!((extreme.until, extreme.distrusted), (i64::MIN, 1));
     }
 }

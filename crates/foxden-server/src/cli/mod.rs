@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! - [`user`], [`node`]: the commands about accounts and about storage nodes
-//! - [`show`]: how answers look on a terminal
+//! - [`show`]: prints responses on a terminal
 
 mod node;
 mod show;
@@ -32,9 +32,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Serve until told to stop
+    /// Run the server
     Serve,
-    /// Find what usually goes wrong, and say how to mend it
+    /// Find common problems, and show how to fix them
     Check(check::CheckArgs),
     /// Manage accounts
     #[command(subcommand)]
@@ -42,17 +42,17 @@ enum Action {
     /// Manage storage nodes
     #[command(subcommand)]
     Node(node::NodeCommand),
-    /// Make a link with which an account is created, or manage such links
+    /// Create an invitation link for a new account, or manage invitations
     Invite(Invite),
-    /// Take a server that was reached from elsewhere for private again
+    /// Make a server private again that counts as public
     Private,
     /// Show and check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// List background work, or do it now
+    /// List chores (background work), or run one now
     #[command(subcommand)]
     Chore(ChoreCommand),
-    /// Say which version this is
+    /// Show the version
     Version,
 }
 
@@ -61,16 +61,16 @@ enum Action {
 struct Invite {
     #[command(subcommand)]
     command: Option<InviteCommand>,
-    /// The account becomes an administrator's
+    /// The new account becomes an administrator
     #[arg(long)]
     admin: bool,
-    /// Make the link for the first account, which is an administrator's
+    /// Show the link for the first account, which becomes an administrator
     #[arg(long, conflicts_with_all = ["admin", "note", "hours", "mail"])]
     first: bool,
     /// For whom it is meant
     #[arg(long, default_value = "")]
     note: String,
-    /// How many hours it holds [default: seven days]
+    /// How many hours it is valid [default: seven days]
     #[arg(long)]
     hours: Option<u32>,
     /// Send it to this address
@@ -82,7 +82,7 @@ struct Invite {
 enum InviteCommand {
     /// Show every invitation
     List,
-    /// Take an invitation back
+    /// Revoke an invitation
     Revoke {
         /// Its number in the list
         id: i64,
@@ -91,9 +91,9 @@ enum InviteCommand {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say what is wrong with it
+    /// Show errors in the configuration
     Check,
-    /// Show each value and who set it
+    /// Show each value and its origin
     Print,
     /// Write the text of docs/configuration.md
     #[command(hide = true)]
@@ -104,7 +104,7 @@ enum ConfigCommand {
 enum ChoreCommand {
     /// Show every chore and when it last succeeded
     List,
-    /// Do a chore now
+    /// Run a chore now
     Run {
         /// Its name
         name: String,
@@ -112,7 +112,7 @@ enum ChoreCommand {
 }
 
 impl Cli {
-    /// Does what the command line asks.
+    /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Action::Serve => start(&self.flags),
@@ -121,7 +121,7 @@ impl Cli {
             Action::Node(command) => run_command(&self.flags, &command.into_command()?),
             Action::Invite(invite) => run_command(&self.flags, &invite.into_command()),
             Action::Private => run_command(&self.flags, &Command::MakePrivate),
-            Action::Config(command) => about_config(&command, &self.flags),
+            Action::Config(command) => run_config(&command, &self.flags),
             Action::Chore(ChoreCommand::List) => run_command(&self.flags, &Command::ListChores),
             Action::Chore(ChoreCommand::Run { name }) => {
                 run_command(&self.flags, &Command::RunChore { name })
@@ -163,7 +163,7 @@ fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Threads for what blocks: a password hash for each core but one, look-ups of names, requests to other nodes.
+/// The number of threads for blocking work: a password hash for each core but one, look-ups of names, requests to other nodes.
 /// Without a bound the pool makes a new thread for each task that finds none idle, and each keeps some memory.
 fn blocking_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -175,8 +175,8 @@ fn run_command(flags: &Flags, command: &Command) -> anyhow::Result<ExitCode> {
     show::response(control::run_command(&config, command)?)
 }
 
-/// Has the person agree to what cannot be undone, by typing the name of what it is done to.
-fn agree(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
+/// Asks the person to confirm an irreversible action by typing the name of its object.
+fn confirm(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         bail!("{what} cannot be undone; add --yes to do it without being asked");
     }
@@ -190,7 +190,7 @@ fn agree(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn about_config(command: &ConfigCommand, flags: &Flags) -> anyhow::Result<ExitCode> {
+fn run_config(command: &ConfigCommand, flags: &Flags) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Check => {
             Config::load(flags)?;

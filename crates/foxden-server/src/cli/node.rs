@@ -2,33 +2,33 @@
 
 use clap::Subcommand;
 
-use super::agree;
+use super::confirm;
 use crate::control::Command;
 use crate::control::command::NodeState;
 use crate::terminal::Style;
 use crate::terminal::styled;
 
-/// What can be done with storage nodes. They are added in the configuration, as `tokens.nodes`.
+/// Commands about storage nodes. Nodes are added in the configuration, as `tokens.nodes`.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Show every node and how many users it has
     List,
-    /// Give a node no new users; those it has stay
+    /// Assign no new users to a node; its users stay
     Drain {
         /// Its address
         url: String,
     },
-    /// Let a node take users again
+    /// Assign users to a node again
     Resume {
         /// Its address
         url: String,
     },
-    /// Take a node out of service: it gets no new users, those it has stay, and nothing is emptied there
+    /// Mark a node as down: it gets no new users, its users stay, and no stores are emptied there
     Down {
         /// Its address
         url: String,
     },
-    /// Strike a node off for good; its users get empty stores on others, which their browsers fill
+    /// Remove a node permanently; its users get empty stores on other nodes, which their browsers fill
     Remove {
         /// Its address
         url: String,
@@ -39,7 +39,7 @@ pub enum NodeCommand {
 }
 
 impl NodeCommand {
-    /// What is to be done, once the person has agreed.
+    /// Returns the command, after a confirmation where it is needed.
     pub fn into_command(self) -> anyhow::Result<Command> {
         let set = |url, state| Ok(Command::SetNode { url, state });
         match self {
@@ -53,7 +53,7 @@ impl NodeCommand {
                         "This sends all users of {} elsewhere, to empty stores, and forgets the node.",
                         styled(&url, Style::Bold)
                     );
-                    agree(&harm, &url, "removing a node")?;
+                    confirm(&harm, &url, "removing a node")?;
                 }
                 Ok(Command::RemoveNode { url })
             }

@@ -71,7 +71,7 @@ fn show_users(users: &[User]) {
     }
 }
 
-/// What is out of the ordinary about an account.
+/// Unusual properties of an account.
 fn marks(user: &User) -> Vec<&'static str> {
     let all = [
         (user.role == Role::Admin, "administrator"),

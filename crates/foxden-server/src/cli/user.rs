@@ -2,25 +2,25 @@
 
 use clap::Subcommand;
 
-use super::agree;
+use super::confirm;
 use crate::control::Command;
 use crate::control::command::{Role, UserState};
 use crate::terminal::{Style, styled};
 
-/// What can be done with accounts. A NAME is an address, another name of the account, or its id.
+/// Commands about accounts. A NAME is an address, another name of the account, or its id.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Show every account
     List,
     /// Create an account; its owner sets the password by a link
     Add {
-        /// The address of mail
+        /// The e-mail address
         address: String,
-        /// It becomes an administrator's
+        /// The account becomes an administrator
         #[arg(long)]
         admin: bool,
     },
-    /// Show one account, and what happened to it of late
+    /// Show one account and its recent events
     Show {
         /// Address or id
         name: String,
@@ -33,20 +33,20 @@ pub enum UserCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Make a link with which the owner sets a new password
+    /// Create a link by which the owner sets a new password
     Password {
         /// Address or id
         name: String,
     },
-    /// Make an account an administrator's
+    /// Make an account an administrator
     Admin {
         /// Address or id
         name: String,
-        /// Take it back instead
+        /// Remove the role instead
         #[arg(long)]
         revoke: bool,
     },
-    /// Disable an account: it is signed out everywhere and cannot be signed in to
+    /// Disable an account: its sessions end, and sign-in is refused
     Disable {
         /// Address or id
         name: String,
@@ -56,7 +56,7 @@ pub enum UserCommand {
         /// Address or id
         name: String,
     },
-    /// Take the owner's address for confirmed, without its code
+    /// Confirm the account's address without its code
     Confirm {
         /// Address or id
         name: String,
@@ -77,7 +77,7 @@ pub enum UserCommand {
 }
 
 impl UserCommand {
-    /// What is to be done, once the person has agreed.
+    /// Returns the command, after a confirmation where it is needed.
     pub fn into_command(self) -> anyhow::Result<Command> {
         Ok(match self {
             Self::List => Command::ListUsers,
@@ -92,7 +92,7 @@ impl UserCommand {
                         "This removes {} and all that is stored for it, for good.",
                         styled(&name, Style::Bold)
                     );
-                    agree(&harm, &name, "removing an account")?;
+                    confirm(&harm, &name, "removing an account")?;
                 }
                 Command::RemoveUser { name }
             }

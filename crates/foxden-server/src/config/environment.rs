@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What every setting's variable begins with.
+/// The prefix of every setting's variable.
 pub const PREFIX: &str = "FOXDEN__";
 
 /// The variables that name settings, in the order of their names.

@@ -61,7 +61,7 @@ pub struct KeyExchange {
     pub max_channels: u32,
     /// How long one may take.
     pub channel_ttl: Duration,
-    /// What is done about networks that ask for too much.
+    /// How networks that exceed the limits are treated.
     pub abuse_control: AbuseControl,
 }
 
@@ -104,7 +104,7 @@ fn read_path(values: &Values) -> Result<String, ConfigError> {
     Ok(path.to_owned())
 }
 
-/// What paths of other surfaces begin with.
+/// The prefixes of other surfaces' paths.
 const TAKEN: &[&str] = &[
     "1",
     "1.0",

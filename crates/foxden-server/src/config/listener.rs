@@ -37,7 +37,7 @@ pub const SECTION: Section = Section {
 pub struct Listener {
     /// Where.
     pub bind: Bind,
-    /// What it serves there.
+    /// The surfaces that it serves.
     pub surfaces: BTreeSet<Surface>,
 }
 
@@ -61,7 +61,7 @@ pub enum Surface {
     User,
     /// The account server.
     Fxa,
-    /// What people see.
+    /// The pages for people.
     Pages,
     /// Health and version.
     Ops,

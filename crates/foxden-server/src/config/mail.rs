@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_must_be_an_address() {
+    fn the_sender_must_be_an_address() {
         assert!(read(&[HOST]).unwrap_err().contains("mail.from"));
         for bad in ["Foxden", "a@b\r\nBcc: c@d", "a@b, c@d", ""] {
             assert!(read(&[HOST, ("mail.from", bad)]).is_err(), "{bad:?}");

@@ -1,4 +1,4 @@
-//! What the operator set: one file, then the environment, then flags; the later wins.
+//! The configuration: one file, then the environment, then flags; the later wins.
 //!
 //! - [`schema`]: the table of all settings; [`setting`]: one of them
 //! - [`source`]: reading the three sources into [`values`]
@@ -43,7 +43,7 @@ pub struct Config {
     pub server: server::Server,
     /// Where it listens.
     pub listeners: Vec<listener::Listener>,
-    /// What clients are given.
+    /// Connections, timeouts and sizes of HTTP.
     pub http: http::Http,
     /// Where objects are kept.
     pub storage: storage::Storage,
@@ -85,23 +85,23 @@ pub enum ConfigError {
     /// No setting is called that.
     #[error("{origin}: there is no setting {key}{}", meant.map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
     UnknownKey {
-        /// What was written.
+        /// The unknown name.
         key: String,
         /// Where.
         origin: Origin,
-        /// What was probably meant.
+        /// The nearest known name.
         meant: Option<&'static str>,
     },
     /// A setting has another name now.
     #[error("{origin}: the setting {key} is now called {now}; {how}")]
     Renamed {
-        /// What was written.
+        /// The old name.
         key: String,
         /// Where.
         origin: Origin,
-        /// What it is called.
+        /// The new name.
         now: &'static str,
-        /// How it is written now.
+        /// How the value is written now.
         how: &'static str,
     },
     /// Several settings have names that do not exist.
@@ -121,7 +121,7 @@ pub enum ConfigError {
         key: String,
         /// The source.
         origin: Origin,
-        /// What would be right.
+        /// The expected value.
         why: String,
     },
     /// The server would be reachable from elsewhere under a name it does not know.

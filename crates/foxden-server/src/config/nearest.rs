@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_was_meant() {
+    fn finds_the_nearest_name() {
         let known = ["public_url", "storage.quota", "storage.legacy", "log.level"];
         for (word, meant) in [
             ("pubic_url", Some("public_url")),

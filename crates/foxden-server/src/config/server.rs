@@ -81,7 +81,7 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// Under these, storage and tokens are found besides, so that what stands below either would be meant twice.
+/// Storage and tokens are always served below these paths too, so a public URL with one of them would be ambiguous.
 const TAKEN_PATHS: [&str; 2] = ["/storage", "/token"];
 
 impl Server {

@@ -11,7 +11,7 @@ use super::{ConfigError, environment};
 /// Where the file is when none is named.
 pub const USUAL_FILE: &str = "/etc/foxden/foxden.toml";
 
-/// What one may set by hand on the command line.
+/// The settings that flags can set.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Read this configuration file [default: `FOXDEN_CONFIG`, else /etc/foxden/foxden.toml]

@@ -137,14 +137,14 @@ pub struct Storage {
     pub url: StoreUrl,
     /// Bytes one user may keep.
     pub quota: Option<u64>,
-    /// What one request may hold.
+    /// The limits of a request.
     pub limits: Limits,
     /// Whether long answers are compressed.
     pub compresses: bool,
     /// How far a client's clock may be off.
     pub max_clock_skew: Option<Duration>,
     /// Whether a token must name this very node.
-    pub is_strict_about_nodes: bool,
+    pub verifies_token_node: bool,
     /// Whether Sync 1.0 and 1.1 are served; `None`: where this process has the accounts.
     pub legacy: Option<bool>,
     /// How long clients are asked to stay away.
@@ -182,7 +182,7 @@ impl Storage {
             limits,
             compresses: values.switch("storage.compression")?,
             max_clock_skew: values.time_or_none("storage.max_clock_skew")?,
-            is_strict_about_nodes: values.switch("storage.verify_token_node")?,
+            verifies_token_node: values.switch("storage.verify_token_node")?,
             legacy: values.switch_if_set("storage.legacy")?,
             backoff: values.time_or_none("storage.backoff")?,
             is_in_maintenance: values.switch("storage.maintenance")?,

@@ -185,7 +185,7 @@ impl Values {
         self.parsed(key, yes_or_no)
     }
 
-    /// What the table says the words mean, in the words' order.
+    /// The meanings of the words in the table, in the words' order.
     pub fn choice<T: Copy>(&self, key: &str, meanings: &[T]) -> Result<Option<T>, ConfigError> {
         let Some((setting, _)) = self.schema.find(key) else {
             return Err(ConfigError::unknown_key(key, &Origin::Default));

@@ -12,7 +12,7 @@ pub enum Command {
     AddUser {
         /// The address.
         address: String,
-        /// What it may do.
+        /// The role.
         role: Role,
     },
     /// Show an account.
@@ -34,7 +34,7 @@ pub enum Command {
     SetRole {
         /// Its address, another name of it, or its id.
         name: String,
-        /// What it may do from now on.
+        /// The new role.
         role: Role,
     },
     /// Disable an account, or enable it again.
@@ -56,7 +56,7 @@ pub enum Command {
     },
     /// Make an invitation.
     Invite {
-        /// What the account may do.
+        /// The role.
         role: Role,
         /// For whom it is meant.
         note: String,
@@ -109,7 +109,7 @@ pub enum Command {
     },
 }
 
-/// What an account may do.
+/// The roles of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

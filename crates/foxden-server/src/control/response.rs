@@ -36,7 +36,7 @@ pub enum Response {
     Link {
         /// The link.
         url: String,
-        /// What it is for.
+        /// The purpose.
         purpose: LinkPurpose,
     },
     /// Storage nodes.
@@ -65,7 +65,7 @@ pub enum Response {
     },
     /// The command succeeded.
     Done {
-        /// What it did.
+        /// The result.
         outcome: Outcome,
     },
     /// The command failed.
@@ -94,7 +94,7 @@ pub struct Serving {
     pub mark: Option<Mark>,
 }
 
-/// What a link is for.
+/// The purposes of links.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "purpose", rename_all = "snake_case")]
 pub enum LinkPurpose {
@@ -114,7 +114,7 @@ pub enum LinkPurpose {
     FirstInvitation,
 }
 
-/// What a command did.
+/// The results of commands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
@@ -172,7 +172,7 @@ pub enum Outcome {
     },
     /// The server is private.
     MadePrivate {
-        /// What had made it public.
+        /// The evidence that had made it public.
         mark: Option<Mark>,
     },
     /// A chore ran until it had no work left.
@@ -265,7 +265,7 @@ pub struct User {
     pub is_confirmed: bool,
     /// Whether a password was set.
     pub has_password: bool,
-    /// What it may do.
+    /// The role.
     pub role: Role,
     /// Whether it is switched off.
     pub is_disabled: bool,
@@ -310,7 +310,7 @@ pub struct Event {
 pub struct Invitation {
     /// Its number.
     pub id: i64,
-    /// What the account may do.
+    /// The role.
     pub role: Role,
     /// For whom it is meant.
     pub note: String,
@@ -338,7 +338,7 @@ pub struct Node {
 /// A code that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingCode {
-    /// What it is for.
+    /// The purpose.
     pub purpose: CodePurpose,
     /// The code.
     pub code: String,
@@ -346,7 +346,7 @@ pub struct PendingCode {
     pub expires: i64,
 }
 
-/// What a code is for.
+/// The purposes of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodePurpose {
@@ -365,7 +365,7 @@ pub enum CodePurpose {
 pub struct Chore {
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// The purpose.
     pub about: String,
     /// When it last succeeded in this process, in milliseconds since 1970.
     pub last_success: Option<i64>,

@@ -114,12 +114,12 @@ pub fn send(path: &Path, command: &Command) -> anyhow::Result<Option<Response>> 
     stream.write_all(line.as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
-    let complaint = if line.is_empty() {
+    let explanation = if line.is_empty() {
         "the serving process ended without a response"
     } else {
         "the serving process answers as another version does; restart it"
     };
-    let response = serde_json::from_str(&line).context(complaint)?;
+    let response = serde_json::from_str(&line).context(explanation)?;
     Ok(Some(response))
 }
 

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_http_is_recognised() {
+    fn other_protocols_are_recognised() {
         let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
         for (first, expected) in [
             (&hello[..], Some(ForeignProtocol::Tls)),

@@ -22,11 +22,11 @@ const PIECES: usize = 16;
 
 /// A stream whose next bytes can be peeked at.
 pub trait Peek {
-    /// What the next read would give. The task is woken when that changes.
+    /// The result of the next read. The task is woken when that changes.
     fn peek(&self, cx: &mut Context<'_>) -> Peeked;
 }
 
-/// What the next read of a stream would give.
+/// The result of the next read of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peeked {
     /// Nothing yet.

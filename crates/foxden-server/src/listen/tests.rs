@@ -190,7 +190,7 @@ async fn a_client_that_leaves_while_it_waits_for_a_slot_waits_no_more() {
     assert!(sent.is_ok() && ended.is_ok());
 }
 
-/// What a client sends after its last request does not cost it the response.
+/// Bytes that a client sends after its last request do not cost it the response.
 #[tokio::test]
 async fn a_response_arrives_although_more_was_sent_than_is_read() {
     let (theirs, mut client) = tcp().await;
@@ -247,7 +247,7 @@ async fn a_stop_lets_a_request_end_and_then_the_connection() {
 
 /// While the server works for all its connections, a health check is answered. Any other request waits for a connection.
 #[tokio::test]
-async fn a_monitor_gets_in_while_all_seats_are_taken() {
+async fn health_checks_are_answered_while_all_connections_are_busy() {
     let (release, released) = tokio::sync::watch::channel(false);
     let began = Arc::new(tokio::sync::Notify::new());
     let begins = Arc::clone(&began);
@@ -298,9 +298,9 @@ async fn a_monitor_gets_in_while_all_seats_are_taken() {
     );
 }
 
-/// What could be read in two ways reaches no surface.
+/// Ambiguous request heads reach no surface.
 #[tokio::test]
-async fn a_head_that_can_be_read_in_two_ways_is_refused() {
+async fn an_ambiguous_request_head_is_refused() {
     let router = axum::Router::new().fallback(post(async |body: String| body));
     for (head, is_fine) in [
         ("POST /x HTTP/1.1\r\nHost: a", true),

@@ -19,9 +19,9 @@ const TEXT: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, H
 const SMALL: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
                      font-size: 14px; line-height: 1.6;";
 
-/// Who writes, to whom.
+/// Sender and recipient.
 pub struct MailHeaders<'a> {
-    /// Who writes.
+    /// The sender.
     pub from: &'a Mailbox,
     /// Where answers go.
     pub reply_to: Option<&'a Mailbox>,

@@ -13,13 +13,13 @@ pub struct MailText {
     pub subject: String,
     /// The heading.
     pub heading: &'static str,
-    /// What to do, in one line.
+    /// The instruction, in one line.
     pub lead: String,
     /// The code or link.
     pub key: Key,
     /// Further paragraphs.
     pub more: Vec<String>,
-    /// What to do if the reader did not cause it.
+    /// The advice for a reader who did not cause the mail.
     pub otherwise: String,
     /// Why it was sent.
     pub why: &'static str,
@@ -67,7 +67,7 @@ const ENDED: &str = "Wrong codes were tried for your account today. The code of 
 const GUESSED: &str = "Too many wrong codes of eight digits were tried for your account today, so this one is longer and \
                        cannot be guessed. A program that asks for digits takes it as well. No one got in.";
 
-/// What happens to the data.
+/// The effect on stored data.
 const LOST: &str = "What is stored on the server cannot be opened with the new password. Browsers that still have your \
                     bookmarks and passwords upload them again.";
 

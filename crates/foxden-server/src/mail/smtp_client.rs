@@ -190,8 +190,8 @@ impl SendError {
     fn of_a_mail(error: &Error) -> Self {
         match error.status() {
             Some(code) if error.is_permanent() => {
-                let remark = std::error::Error::source(error).map(ToString::to_string);
-                if is_about_the_mail(code, &remark.unwrap_or_default()) {
+                let reply = std::error::Error::source(error).map(ToString::to_string);
+                if is_about_the_mail(code, &reply.unwrap_or_default()) {
                     Self::Refused(said(error))
                 } else {
                     Self::Later(said(error))
@@ -204,9 +204,9 @@ impl SendError {
 
 /// Returns whether a final reply is about the mail or its recipient. One about this server, its name, its rights or its protocol
 /// holds only until the operator has fixed that.
-fn is_about_the_mail(code: Code, remark: &str) -> bool {
+fn is_about_the_mail(code: Code, reply: &str) -> bool {
     let about_us = ["5.7.", "5.1.7", "5.1.8"];
-    code.category == Category::MailSystem && !about_us.iter().any(|class| remark.starts_with(class))
+    code.category == Category::MailSystem && !about_us.iter().any(|class| reply.starts_with(class))
 }
 
 /// The parameters of MAIL FROM.

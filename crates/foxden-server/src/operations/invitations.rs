@@ -10,7 +10,7 @@ use crate::app::App;
 /// A new invitation.
 #[derive(Clone, Copy, Debug)]
 pub struct NewInvitation<'a> {
-    /// What the account may do.
+    /// The role.
     pub role: Role,
     /// For whom the invitation is meant.
     pub note: &'a str,

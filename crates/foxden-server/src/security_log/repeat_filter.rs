@@ -1,9 +1,10 @@
-//! Equal refusals become one line with a count: an old device repeats a bad credential for ever.
+//! Merges equal refusals into one line with a count, and limits the lines per minute: an old device repeats a bad
+//! credential for ever.
 //!
-//! The first is written at once. Those that follow within the window are counted, and when it closes one line says how
-//! many there were. Where each refusal differs from the last, only so many a minute are written: of one network a part of
-//! the lines that others left, in all its widths, so that neither a household nor a site drowns what others do. Beside
-//! these, what matters most has lines of its own, and so has each site that had none.
+//! The first of equal refusals is written at once. The others within the window are counted, and when the window closes,
+//! one line gives their number. Refusals that differ share a budget of lines per minute. In each of its widths, a network
+//! gets a fraction of the lines that are left, so that neither a household nor a site fills the log. Severe refusals, and
+//! the first refusal of each site, have budgets of their own.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,20 +19,20 @@ use super::signature::Signature;
 
 /// How long equal refusals are counted, in milliseconds.
 pub(super) const WINDOW: i64 = 5 * 60_000;
-/// The maximum number of windows; beyond it the oldest closes early.
-const OPEN: usize = 4096;
-/// Refusals of any kind that are written within a minute.
-const SHARED: u32 = 320;
-/// Severe refusals that are written in addition.
-const SEVERE: u32 = 120;
-/// Sites whose first refusal is written in addition.
-const FIRST: u32 = 160;
-/// A network writes while its lines, taken so many times, are fewer than those that are left; by width. So it has a sixth,
-/// a fifth, a quarter of what others left: one alone 54, 64, 80 of 320.
-const PARTS: [u32; 3] = [5, 4, 3];
+/// The maximum number of open windows; beyond it the oldest closes early.
+const MAX_WINDOWS: usize = 4096;
+/// The budget of lines per minute for refusals of any kind.
+const SHARED_LINES: u32 = 320;
+/// The additional budget for severe refusals.
+const SEVERE_LINES: u32 = 120;
+/// The additional budget for first refusals of sites.
+const FIRST_LINES: u32 = 160;
+/// By width: a network gets another line while its lines, multiplied by this, are fewer than the lines left in the budget.
+/// So its share is a sixth, a fifth or a quarter of the lines that others left: alone it gets 54, 64 or 80 of 320.
+const SHARE_FACTORS: [u32; 3] = [5, 4, 3];
 const MINUTE: i64 = 60_000;
 
-/// What makes refusals equal. How the request was spelled does not.
+/// The fields in which equal refusals agree. Method and path of the request may differ.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     kind: EventKind,
@@ -50,42 +51,43 @@ struct Window {
     last: i64,
 }
 
-/// What becomes of a refusal.
+/// The filter's decision about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It is written now.
     Write,
     /// It was counted; a later line gives the count.
     Counted,
-    /// Too many differ: it is missing.
+    /// The budget is used up: its line is missing.
     TooMany,
 }
 
-/// The windows that are open.
+/// The open windows, and the line budgets of the current minute.
 #[derive(Default)]
 pub(super) struct RepeatFilter {
     windows: HashMap<Key, Window>,
     /// In the order in which they opened.
     order: VecDeque<Key>,
+    /// When the current minute began.
     minute: i64,
-    shared: Lines<SHARED>,
-    severe: Lines<SEVERE>,
-    first: Lines<FIRST>,
+    shared: LineBudget<SHARED_LINES>,
+    severe: LineBudget<SEVERE_LINES>,
+    first: LineBudget<FIRST_LINES>,
 }
 
-/// Lines that were written within the minute.
+/// Counts the lines of the current minute.
 #[derive(Default)]
-struct Lines<const MOST: u32> {
+struct LineBudget<const LIMIT: u32> {
     written: u32,
-    /// By the first bits of the network; at most three entries for each line.
+    /// By network prefix; at most three entries for each line.
     by_network: HashMap<(Width, u64), u32>,
 }
 
-/// What lines are counted by, the narrowest first.
+/// The network prefixes for which a line is counted, the narrowest first.
 type Source = [Option<(Width, u64)>; 3];
 
 impl RepeatFilter {
-    /// Judges a refusal.
+    /// Decides whether a refusal is written.
     pub(super) fn take(&mut self, event: &QueuedEvent) -> Decision {
         let key = Key {
             kind: event.kind,
@@ -103,7 +105,7 @@ impl RepeatFilter {
             window.last = event.time;
             return Decision::Counted;
         }
-        if !self.has_line(event) {
+        if !self.take_line(event) {
             return Decision::TooMany;
         }
         let window = Window {
@@ -118,17 +120,17 @@ impl RepeatFilter {
         Decision::Write
     }
 
-    /// The next window that is to close: one that was open long enough, or the oldest of too many.
+    /// Closes the oldest window if its time is over or if there are too many windows.
     pub(super) fn close(&mut self, now: i64) -> Option<(QueuedEvent, Option<Repeats>)> {
         let oldest = self.windows.get(self.order.front()?)?;
         let is_open = (0..WINDOW).contains(&now.saturating_sub(oldest.opened));
-        if is_open && self.order.len() <= OPEN {
+        if is_open && self.order.len() <= MAX_WINDOWS {
             return None;
         }
         self.close_oldest()
     }
 
-    /// Closes the oldest window, whenever it opened.
+    /// Closes the oldest window, even before its time is over.
     pub(super) fn close_oldest(&mut self) -> Option<(QueuedEvent, Option<Repeats>)> {
         let key = self.order.pop_front()?;
         let window = self.windows.remove(&key)?;
@@ -140,14 +142,14 @@ impl RepeatFilter {
         Some((window.event, (repeats.count > 0).then_some(repeats)))
     }
 
-    /// Whether the minute is over in which there may have been too many.
-    pub(super) fn is_calm(&self, now: i64) -> bool {
+    /// Whether the minute of the current budgets is over.
+    pub(super) fn is_minute_over(&self, now: i64) -> bool {
         !(0..MINUTE).contains(&now.saturating_sub(self.minute))
     }
 
-    /// Takes a line of this minute for the refusal, if it may have one.
-    fn has_line(&mut self, event: &QueuedEvent) -> bool {
-        if self.is_calm(event.time) {
+    /// Takes a line for the refusal from the first budget that has one.
+    fn take_line(&mut self, event: &QueuedEvent) -> bool {
+        if self.is_minute_over(event.time) {
             self.minute = event.time;
             (self.shared, self.severe, self.first) = Default::default();
         }
@@ -158,7 +160,7 @@ impl RepeatFilter {
             || !self.has_written(source) && self.first.take(source)
     }
 
-    /// Whether the site has a line in this minute.
+    /// Whether the site already got a line in this minute.
     fn has_written(&self, [.., site]: Source) -> bool {
         site.is_some_and(|site| {
             let tables = [
@@ -171,13 +173,13 @@ impl RepeatFilter {
     }
 }
 
-impl<const MOST: u32> Lines<MOST> {
-    /// Takes one, if there is one for that network.
+impl<const LIMIT: u32> LineBudget<LIMIT> {
+    /// Takes a line, if the shares of all these prefixes allow it.
     fn take(&mut self, source: Source) -> bool {
-        let left = MOST.saturating_sub(self.written);
+        let left = LIMIT.saturating_sub(self.written);
         let may_take = source.into_iter().flatten().all(|key| {
             let taken = self.by_network.get(&key).copied().unwrap_or(0);
-            taken * PARTS[key.0 as usize] < left
+            taken * SHARE_FACTORS[key.0 as usize] < left
         });
         if may_take {
             self.written += 1;
@@ -189,14 +191,14 @@ impl<const MOST: u32> Lines<MOST> {
     }
 }
 
-/// Whose lines these are: the network in its widths. What comes from no address is its account's, or that of the name, and
-/// all such accounts are one site.
+/// The prefixes of the client's network, by width. For events without an address the account or the name stands for the
+/// narrow network, and all such events share one site.
 fn source(event: &QueuedEvent) -> Source {
     let Some(network) = event.from.map(Network::of) else {
-        let mut whose = DefaultHasher::new();
-        (&event.account, &event.name).hash(&mut whose);
+        let mut hasher = DefaultHasher::new();
+        (&event.account, &event.name).hash(&mut hasher);
         return [
-            Some((Width::Narrow, whose.finish())),
+            Some((Width::Narrow, hasher.finish())),
             None,
             Some((Width::Wide, 0)),
         ];
@@ -209,7 +211,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_763_690_000_000;
-    const MOST: usize = 600;
+    const ALL_LINES: usize = 600;
 
     fn refusal(name: &str, time: i64) -> QueuedEvent {
         QueuedEvent {
@@ -226,51 +228,54 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_never_gives_up_fills_a_line_in_five_minutes() {
-        let mut fold = RepeatFilter::default();
-        assert_eq!(fold.take(&refusal("ann", NOW)), Decision::Write);
+    fn repeated_refusals_are_one_line_in_five_minutes() {
+        let mut filter = RepeatFilter::default();
+        assert_eq!(filter.take(&refusal("ann", NOW)), Decision::Write);
         for second in 1..300 {
-            assert_eq!(fold.take(&refusal("ann", NOW + second * 1000)), Decision::Counted);
-            assert!(fold.close(NOW + second * 1000).is_none());
+            assert_eq!(
+                filter.take(&refusal("ann", NOW + second * 1000)),
+                Decision::Counted
+            );
+            assert!(filter.close(NOW + second * 1000).is_none());
         }
-        let (event, repeats) = fold.close(NOW + WINDOW).unwrap();
+        let (event, repeats) = filter.close(NOW + WINDOW).unwrap();
         let repeats = repeats.unwrap();
         assert_eq!(event.name.as_deref(), Some("ann"));
         assert_eq!(
             (repeats.count, repeats.first, repeats.last),
             (299, NOW + 1000, NOW + 299_000)
         );
-        assert_eq!(fold.take(&refusal("ann", NOW + WINDOW)), Decision::Write);
+        assert_eq!(filter.take(&refusal("ann", NOW + WINDOW)), Decision::Write);
     }
 
-    /// Lines carry the clock's time, so windows go by it, too: what was counted is told, only sooner.
+    /// Lines carry wall-clock time, so windows use it, too: a change of the clock writes the counts earlier.
     #[test]
     fn a_clock_that_is_set_closes_windows_early() {
         for set in [NOW + 400 * 86_400_000, NOW - 400 * 86_400_000, 86_400_000] {
-            let mut fold = RepeatFilter::default();
+            let mut filter = RepeatFilter::default();
             for second in 0..3 {
-                fold.take(&refusal("ann", NOW + second * 1000));
+                filter.take(&refusal("ann", NOW + second * 1000));
             }
-            let (_, repeats) = fold.close(set).expect("the window has closed");
+            let (_, repeats) = filter.close(set).expect("the window has closed");
             assert_eq!(repeats.map(|repeats| repeats.count), Some(2));
-            assert_eq!(fold.take(&refusal("ann", set)), Decision::Write, "{set}");
-            assert!(fold.is_calm(NOW), "a new minute has begun");
+            assert_eq!(filter.take(&refusal("ann", set)), Decision::Write, "{set}");
+            assert!(filter.is_minute_over(NOW), "a new minute has begun");
         }
     }
 
     #[test]
-    fn one_that_was_not_repeated_is_not_told_again() {
-        let mut fold = RepeatFilter::default();
-        fold.take(&refusal("ann", NOW));
-        fold.take(&refusal("bea", NOW + 1));
-        assert!(fold.close(NOW + WINDOW - 1).is_none());
-        assert!(matches!(fold.close(NOW + WINDOW), Some((_, None))));
-        assert!(fold.close(NOW + WINDOW).is_none());
+    fn a_window_without_repeats_writes_no_second_line() {
+        let mut filter = RepeatFilter::default();
+        filter.take(&refusal("ann", NOW));
+        filter.take(&refusal("bea", NOW + 1));
+        assert!(filter.close(NOW + WINDOW - 1).is_none());
+        assert!(matches!(filter.close(NOW + WINDOW), Some((_, None))));
+        assert!(filter.close(NOW + WINDOW).is_none());
     }
 
-    /// What tells no address tells the account.
+    /// Events without an address are counted for the account.
     #[test]
-    fn accounts_are_told_apart() {
+    fn events_without_an_address_are_counted_by_account() {
         let by = |account: u8, why: &str| QueuedEvent {
             from: None,
             name: None,
@@ -278,16 +283,16 @@ mod tests {
             why: Some(why.to_owned()),
             ..locked("")
         };
-        let mut fold = RepeatFilter::default();
-        assert_eq!(fold.take(&by(1, "answers")), Decision::Write);
-        assert_eq!(fold.take(&by(1, "answers")), Decision::Counted);
-        assert_eq!(fold.take(&by(2, "answers")), Decision::Write);
-        let written = |account: u8, fold: &mut RepeatFilter| {
-            let each = (0..500).map(|number| fold.take(&by(account, &number.to_string())));
-            each.filter(|verdict| *verdict == Decision::Write).count()
+        let mut filter = RepeatFilter::default();
+        assert_eq!(filter.take(&by(1, "answers")), Decision::Write);
+        assert_eq!(filter.take(&by(1, "answers")), Decision::Counted);
+        assert_eq!(filter.take(&by(2, "answers")), Decision::Write);
+        let written = |account: u8, filter: &mut RepeatFilter| {
+            let each = (0..500).map(|number| filter.take(&by(account, &number.to_string())));
+            each.filter(|decision| *decision == Decision::Write).count()
         };
-        assert!(written(1, &mut fold) < 80);
-        assert!(written(3, &mut fold) > 0, "another account has lines left");
+        assert!(written(1, &mut filter) < 80);
+        assert!(written(3, &mut filter) > 0, "another account has lines left");
     }
 
     fn from(address: IpAddr, event: QueuedEvent) -> QueuedEvent {
@@ -304,18 +309,18 @@ mod tests {
         }
     }
 
-    /// Has each of these addresses in turn refused with ever other names; gives how many lines each has.
+    /// Refuses each of these addresses in turn, with a new name each time. Returns the number of lines of each.
     fn flood(
-        fold: &mut RepeatFilter,
+        filter: &mut RepeatFilter,
         addresses: &[IpAddr],
         rounds: u32,
         event: fn(&str) -> QueuedEvent,
     ) -> Vec<u32> {
         let mut lines = vec![0; addresses.len()];
         for round in 0..rounds {
-            for (sink, address) in addresses.iter().enumerate() {
-                let event = from(*address, event(&format!("{round} of {sink}")));
-                lines[sink] += u32::from(fold.take(&event) == Decision::Write);
+            for (index, address) in addresses.iter().enumerate() {
+                let event = from(*address, event(&format!("{round} of {index}")));
+                lines[index] += u32::from(filter.take(&event) == Decision::Write);
             }
         }
         lines
@@ -333,7 +338,7 @@ mod tests {
 
     #[test]
     fn memory_and_lines_are_bounded() {
-        let mut fold = RepeatFilter::default();
+        let mut filter = RepeatFilter::default();
         let mut written = 0;
         for number in 0..100_000_i64 {
             let now = NOW + number;
@@ -344,24 +349,25 @@ mod tests {
                 kind,
                 ..refusal(&number.to_string(), now)
             };
-            if fold.take(&event) == Decision::Write {
+            if filter.take(&event) == Decision::Write {
                 written += 1;
             }
-            while fold.close(now).is_some() {}
-            assert!(fold.windows.len() <= OPEN && fold.order.len() == fold.windows.len());
-            let counted =
-                fold.shared.by_network.len() + fold.severe.by_network.len() + fold.first.by_network.len();
-            assert!(counted <= 3 * MOST);
+            while filter.close(now).is_some() {}
+            assert!(filter.windows.len() <= MAX_WINDOWS && filter.order.len() == filter.windows.len());
+            let counted = filter.shared.by_network.len()
+                + filter.severe.by_network.len()
+                + filter.first.by_network.len();
+            assert!(counted <= 3 * ALL_LINES);
         }
-        assert_eq!(written, 2 * MOST);
+        assert_eq!(written, 2 * ALL_LINES);
     }
 
-    /// One network alone has a part in each of its widths, however many addresses it has.
+    /// A network's share depends on its width, not on the number of its addresses.
     #[test]
-    fn a_network_has_a_part_of_the_lines() {
+    fn a_network_gets_a_share_of_the_lines() {
         let lines = |spelled: &dyn Fn(u8) -> String| {
-            let mut fold = RepeatFilter::default();
-            flood(&mut fold, &addresses(250, spelled), 20, failed)
+            let mut filter = RepeatFilter::default();
+            flood(&mut filter, &addresses(250, spelled), 20, failed)
                 .iter()
                 .sum::<u32>()
         };
@@ -372,53 +378,53 @@ mod tests {
         assert_eq!(lines(&|number| format!("2001:db8:0:{number:x}00::1")), 80);
     }
 
-    /// However many sites flood the log, one that comes later has lines of its own.
+    /// However many sites flood the log, a later one gets lines.
     #[test]
     fn a_noisy_network_leaves_room_for_all_others() {
         for (sites, least) in [(1, 30), (10, 5), (100, 1)] {
-            let mut fold = RepeatFilter::default();
+            let mut filter = RepeatFilter::default();
             let noise = addresses(sites, |site| format!("2001:db8:{site:x}::1"));
             for site in &noise {
-                flood(&mut fold, &[*site], 200, failed);
+                flood(&mut filter, &[*site], 200, failed);
             }
             for other in ["192.0.3.1", "2001:db8:ffff::1"] {
-                let lines = flood(&mut fold, &[other.parse().unwrap()], 100, failed);
+                let lines = flood(&mut filter, &[other.parse().unwrap()], 100, failed);
                 assert!(lines[0] >= least, "{sites}: {lines:?}");
             }
         }
     }
 
-    /// What was found: ten networks of 64 bits, of one household, had every line.
+    /// Ten /64 networks of one household once took every line.
     #[test]
     fn a_household_of_ipv6_is_one_network() {
-        let mut fold = RepeatFilter::default();
+        let mut filter = RepeatFilter::default();
         let noise = addresses(10, |network| format!("2001:db8:1:{network:x}::1"));
-        assert_eq!(flood(&mut fold, &noise, 62, failed).iter().sum::<u32>(), 64);
+        assert_eq!(flood(&mut filter, &noise, 62, failed).iter().sum::<u32>(), 64);
         let attacker = ["192.0.2.66".parse().unwrap()];
-        assert_eq!(flood(&mut fold, &attacker, 12, failed), [12]);
-        assert_eq!(flood(&mut fold, &attacker, 1, locked), [1]);
+        assert_eq!(flood(&mut filter, &attacker, 12, failed), [12]);
+        assert_eq!(flood(&mut filter, &attacker, 1, locked), [1]);
     }
 
-    /// A lock is told even where refusals have used up every line, and locks leave room for those of others.
+    /// A lock is written even after refusals have used up all shared lines, and locks of one network leave lines for others.
     #[test]
-    fn what_is_severe_has_lines_of_its_own() {
-        let mut fold = RepeatFilter::default();
+    fn severe_refusals_have_their_own_budget() {
+        let mut filter = RepeatFilter::default();
         let mut noise = addresses(250, |site| format!("192.0.{site}.1"));
         noise.extend(addresses(250, |site| format!("198.51.{site}.1")));
         assert_eq!(
-            flood(&mut fold, &noise, 2, failed).iter().sum::<u32>(),
-            SHARED + FIRST
+            flood(&mut filter, &noise, 2, failed).iter().sum::<u32>(),
+            SHARED_LINES + FIRST_LINES
         );
         let other = ["203.0.113.1".parse().unwrap()];
-        assert_eq!(flood(&mut fold, &other, 1, failed), [0]);
-        assert_eq!(flood(&mut fold, &noise[..1], 100, locked), [20]);
-        flood(&mut fold, &noise[..10], 100, locked);
-        assert_eq!(flood(&mut fold, &other, 2, locked), [2]);
+        assert_eq!(flood(&mut filter, &other, 1, failed), [0]);
+        assert_eq!(flood(&mut filter, &noise[..1], 100, locked), [20]);
+        flood(&mut filter, &noise[..10], 100, locked);
+        assert_eq!(flood(&mut filter, &other, 2, locked), [2]);
         let became_public = QueuedEvent {
             kind: EventKind::BecamePublic,
             from: None,
             ..locked("")
         };
-        assert_eq!(fold.take(&became_public), Decision::Write);
+        assert_eq!(filter.take(&became_public), Decision::Write);
     }
 }

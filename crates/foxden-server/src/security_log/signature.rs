@@ -13,11 +13,11 @@ pub(super) struct Signature {
     pub(super) severity: u8,
     /// The word for programs, in `act`.
     pub(super) act: &'static str,
-    /// What became of it, in `outcome`.
+    /// The value of `outcome`.
     pub(super) outcome: Outcome,
 }
 
-/// What became of it.
+/// The outcomes of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Success,
@@ -64,7 +64,7 @@ impl Signature {
             EventKind::AccountDeleted => success(202, "Account deleted", 5, "account-delete"),
             EventKind::PasswordChanged => success(203, "Password changed", 4, "password-change"),
             EventKind::PasswordReset => success(204, "Password reset", 5, "password-reset"),
-            EventKind::ResetAsked => success(205, "Password reset asked for", 3, "password-reset-ask"),
+            EventKind::ResetRequested => success(205, "Password reset asked for", 3, "password-reset-ask"),
             EventKind::AddressChanged => success(206, "Address changed", 5, "address-change"),
             EventKind::CaptchaFailed => failure(301, "Captcha failed", 3, "captcha"),
             EventKind::TokenRefused => failure(401, "Credential refused by the tokenserver", 3, "token"),

@@ -1,4 +1,4 @@
-//! What stands in the log, read by a parser that knows nothing of the writer.
+//! Tests that read the security log with a parser of their own.
 
 mod parser;
 mod table;
@@ -65,11 +65,11 @@ fn failure(name: &str) -> Event<'_> {
 }
 
 #[test]
-fn a_line_says_who_from_where_by_which_door_and_why() {
+fn a_line_has_subject_address_entry_point_and_reason() {
     let context = TestContext::new();
     let event = failure("ann@example.org")
-        .of(AccountId([0xab; 16]))
-        .at("GET", "/1.1/ann/info/collections?x=y")
+        .with_account(AccountId([0xab; 16]))
+        .with_request("GET", "/1.1/ann/info/collections?x=y")
         .with_reason("the password is wrong");
     context.log.security_events().emit(&event);
     let version = env!("CARGO_PKG_VERSION");
@@ -216,7 +216,7 @@ proptest! {
     /// Any input gives one line with the same keys, and each value reads back as it was, except for hidden parts.
     #[test]
     fn hostile_texts_stay_where_they_are(name in hostile(), why in hostile(), path in hostile()) {
-        let event = failure(&name).with_reason(&why).at("GET", &path);
+        let event = failure(&name).with_reason(&why).with_request("GET", &path);
         let event = QueuedEvent::of(&event, NOW);
         let line = CefLine::of(&event, None, "sync.example.org").text;
         let is_plain = |c: char| !c.is_control() && !"\u{200f}\u{202e}\u{2028}\u{feff}".contains(c);

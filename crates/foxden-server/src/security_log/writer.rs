@@ -64,15 +64,15 @@ impl Writer {
         self.write(&line);
     }
 
-    /// Closes windows, and says what is missing. Refusals that were too many are told when their minute is over, so that a
-    /// flood does not bring one such line with each of its own.
+    /// Closes windows, and writes the number of missing lines. Missing refusals are reported when their minute is over: a
+    /// flood would otherwise cause such a line for each of its own.
     pub(super) fn tick(&mut self) {
         let now = self.clock.millis();
         while let Some((event, repeats)) = self.repeats.close(now) {
             self.write_repeats(&event, repeats);
         }
-        let is_calm = self.repeats.is_calm(now);
-        self.write_missing(now, is_calm);
+        let is_minute_over = self.repeats.is_minute_over(now);
+        self.write_missing(now, is_minute_over);
     }
 
     /// Writes all counts that are not written yet.

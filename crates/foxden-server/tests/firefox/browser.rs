@@ -67,7 +67,7 @@ impl Browser {
         Ok(())
     }
 
-    /// What a preference is set to, or null.
+    /// The value of a preference, or null.
     pub(crate) fn pref(&mut self, name: &str) -> Result<Value> {
         let script = r"
             const prefs = Services.prefs;
@@ -138,7 +138,7 @@ fn run(folder: &Path) -> Result<Process> {
     Process::start(&command, &folder.join("firefox.log")).context("firefox-esr cannot be started")
 }
 
-/// What every profile sets.
+/// The preferences of every profile.
 fn prefs(proxy: u16) -> Prefs {
     [
         ("identity.fxaccounts.allowHttp", json!(true)),

@@ -1,4 +1,4 @@
-//! What people keep in their browsers: put in, looked for.
+//! Adds and finds data in browsers.
 
 use anyhow::Result;
 use serde_json::json;

@@ -169,7 +169,7 @@ impl Marionette {
         Ok(value.as_str().map(str::to_owned))
     }
 
-    /// What a person reads there.
+    /// The visible text.
     pub(crate) fn text(&mut self, element: &Element) -> Result<String> {
         text(&self.value("WebDriver:GetElementText", json!({"id": element.0}))?)
     }

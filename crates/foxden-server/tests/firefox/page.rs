@@ -162,7 +162,7 @@ pub(crate) fn wait_for_state(browser: &mut Browser, state: &str) -> Result<()> {
     outcome.with_context(|| format!("the page says: {:?}", status(browser)))
 }
 
-/// What the status line says.
+/// The text of the status line.
 pub(crate) fn status(browser: &mut Browser) -> Result<String> {
     text(browser, "#status")
 }

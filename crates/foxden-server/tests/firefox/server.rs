@@ -85,13 +85,13 @@ impl Server {
     /// Runs another command of the program on this server's data. Returns its output.
     pub(crate) fn run(&self, words: &[&str]) -> Result<String> {
         let output = self.command().args(words).output()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(
             output.status.success(),
-            "foxden {words:?}: {said}{}",
+            "foxden {words:?}: {output_text}{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        Ok(said)
+        Ok(output_text)
     }
 
     /// The program in the folder where it keeps its data by itself.

@@ -6,7 +6,7 @@ use crate::run::Answered;
 
 /// A file, read.
 pub struct Conversation {
-    /// What happens, in order, with the number of the line where it begins.
+    /// The steps, each with the number of its first line.
     pub steps: Vec<(usize, Step)>,
     lines: Vec<String>,
 }
@@ -31,7 +31,7 @@ pub struct Exchange {
     answer_lines: std::ops::Range<usize>,
 }
 
-/// What a file says of an answer.
+/// The expected response, as the file describes it.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     pub status: String,

@@ -253,7 +253,7 @@ fn broken_wait(response: &Response<Bytes>) -> Option<&'static str> {
     (!tells_time).then_some("says in whole seconds how long to wait")
 }
 
-/// What holds for every answer of a surface, so that no file need say it.
+/// Checks that hold for every response of a surface, so that no file need repeat them.
 fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     match surface {
         "sync" => broken_sync_promise(exchange, response),

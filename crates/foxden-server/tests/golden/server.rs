@@ -23,7 +23,7 @@ pub enum Engine {
     Sqlite,
 }
 
-/// What `server` directives may change.
+/// The settings that `server` directives may change.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub public_url: PublicUrl,

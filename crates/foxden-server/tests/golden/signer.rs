@@ -1,4 +1,4 @@
-//! Credentials, made from the protocol's documents alone: nothing here comes from the server's own code.
+//! Credentials, written from the protocol's documents: no code of the server is used.
 
 use anyhow::{Context, Result, bail};
 use data_encoding::{BASE64, BASE64URL};
@@ -26,7 +26,7 @@ pub enum Signer {
     },
 }
 
-/// A request, as far as it is signed.
+/// The parts of a request that its signature covers.
 pub struct Request<'a> {
     pub method: &'a str,
     pub path: &'a str,
@@ -176,7 +176,7 @@ fn signed<'a>(
     }
 }
 
-/// A storage token of the fewest members, and of one more where the account has other stores.
+/// Makes a storage token with the required members, and `beside` if the account has other stores.
 fn token(uid: u64, node: &str, expires: i64, secret: &str, other_uids: &str) -> Credentials {
     let salt = "a1b2c3";
     let other_uids = if other_uids.is_empty() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use data_encoding::HEXLOWER;
 
-/// What a conversation has kept, by name.
+/// The values that a conversation captured, by name.
 pub type Kept = BTreeMap<String, String>;
 
 /// Writes out every `<<each …>>`, `<<fill …>>` and `<<hex …>>`.

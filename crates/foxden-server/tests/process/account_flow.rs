@@ -218,7 +218,7 @@ fn a_password_may_be_any_text() {
 
 /// A16.64, T12.49: a browser does several things at once when it is connected.
 #[test]
-fn what_happens_at_once_happens_once() {
+fn concurrent_requests_of_a_browser_take_effect_once() {
     let folder = Folder::new();
     let program = Start::on(&folder).serve();
     let server = Server::at(program.url());

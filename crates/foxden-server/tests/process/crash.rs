@@ -1,4 +1,4 @@
-//! What was acknowledged is there after a crash, and nothing is there by halves.
+//! Tests of crashes: acknowledged writes survive, and no write survives in part.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

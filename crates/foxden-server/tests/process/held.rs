@@ -49,14 +49,14 @@ fn status(stream: &TcpStream) -> u16 {
 
 /// The caller is known first: without a credential nothing of a picture is kept.
 #[test]
-fn six_hundred_pictures_of_strangers_are_not_taken_in() {
+fn six_hundred_pictures_of_unknown_clients_are_not_read() {
     let _turn = crate::turn();
     let folder = Folder::new();
     let (program, before) = fresh(&folder);
     let picture = vec![b'x'; 200_000];
     let head = "POST /v1/avatar/upload HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 250000";
-    let strangers: Vec<TcpStream> = (0..600).map(|_| send(&program, head, &picture)).collect();
-    for stream in &strangers {
+    let connections: Vec<TcpStream> = (0..600).map(|_| send(&program, head, &picture)).collect();
+    for stream in &connections {
         assert_eq!(status(stream), 401);
     }
     let added = program.peak_memory().saturating_sub(before);
@@ -108,7 +108,7 @@ fn eighty_unread_lists_of_devices_are_bounded() {
 
 /// Lists that begin with small pages and go on with large ones are no more at once than those that are large throughout.
 #[test]
-fn lists_that_grow_hold_no_more_than_they_may() {
+fn lists_with_growing_pages_stay_within_their_share() {
     let _turn = crate::turn();
     let folder = Folder::new();
     let (program, _) = fresh(&folder);

@@ -295,7 +295,7 @@ fn a_mail_server_without_encryption_gets_nothing_where_encryption_is_wanted() {
 /// No request waits for an unreachable mail server, and no mail is lost by it or by a restart.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn letters_outlive_a_mail_server_that_is_away_and_a_restart() {
+fn mails_survive_an_unreachable_mail_server_and_a_restart() {
     let folder = Folder::new();
     let place = Start::free_port();
     let start = at_port(Start::on(&folder), place);
@@ -346,7 +346,7 @@ fn a_sign_in_that_fails_is_logged_and_tried_again() {
 /// "Later" is taken at its word, "never" too.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn a_letter_put_off_is_tried_again_and_a_refused_one_is_not() {
+fn a_deferred_mail_is_tried_again_and_a_refused_one_is_not() {
     let folder = Folder::new();
     let never = "550 5.1.1 no such user here";
     let mut mail_server = MailServer::start(&json!({ "answers": [never, "451 4.7.1 come back later"] }));
@@ -368,7 +368,7 @@ fn a_letter_put_off_is_tried_again_and_a_refused_one_is_not() {
 /// of a mail does.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn a_mail_server_that_turns_this_server_away_ends_no_letter() {
+fn a_mail_server_that_refuses_this_server_drops_no_mail() {
     let folder = Folder::new();
     let ours = ["530 5.7.0 Authentication required", "550 5.1.7 no such sender"];
     let (right, spam) = ("550 5.7.1 relaying denied", "554 5.6.0 this text is odd");
@@ -401,7 +401,7 @@ fn a_mail_server_that_turns_this_server_away_ends_no_letter() {
 /// A mail is over with the mail server's word that it took it, whatever happens to the farewell.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn a_letter_is_over_before_the_farewell() {
+fn a_mail_is_accepted_before_quit() {
     let folder = Folder::new();
     let mut mail_server = MailServer::start(&json!({ "mute": true }));
     let start = mail_server
@@ -418,7 +418,7 @@ fn a_letter_is_over_before_the_farewell() {
 /// A mail server that looks long at a mail gets it once, though all else must be fast.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn a_mail_server_may_look_at_a_letter_for_longer_than_the_timeout() {
+fn a_mail_server_may_check_a_mail_for_longer_than_the_timeout() {
     let folder = Folder::new();
     let mut mail_server = MailServer::start(&json!({ "scan": 4 }));
     let start = mail_server
@@ -435,7 +435,7 @@ fn a_mail_server_may_look_at_a_letter_for_longer_than_the_timeout() {
 /// The first mail that the mail server takes again brings all along that waited for it.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn after_an_outage_no_letter_waits_any_longer() {
+fn after_an_outage_no_mail_waits_any_longer() {
     let folder = Folder::new();
     let place = Start::free_port();
     let program = at_port(Start::on(&folder), place).serve();
@@ -515,7 +515,7 @@ fn a_stop_does_not_wait_for_a_mail_server_that_is_silent() {
 /// Two programs on one register send each mail once.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn two_programs_on_one_register_send_each_letter_once() {
+fn two_processes_on_one_register_send_each_mail_once() {
     let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
     let register = format!("sqlite:{}", folder.path().join("register.sqlite").display());
     let start = |name| {

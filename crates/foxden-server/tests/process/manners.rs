@@ -64,7 +64,7 @@ fn a_socket_in_the_file_system_serves_a_proxy() {
 
 /// A proxy that is set up wrongly is named in the log: once, however often it tries.
 #[test]
-fn what_speaks_another_protocol_is_named_in_the_log() {
+fn other_protocols_are_named_in_the_log() {
     let folder = Folder::new();
     let program = Start::on(&folder).serve();
     let hello = [
@@ -110,7 +110,7 @@ fn what_speaks_another_protocol_is_named_in_the_log() {
 }
 
 #[test]
-fn what_is_not_http_gets_an_error_and_an_end() {
+fn other_protocols_get_an_error_and_a_closed_connection() {
     let folder = Folder::new();
     let program = Start::on(&folder).serve();
     let endless = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(300_000));
@@ -135,7 +135,7 @@ fn what_is_not_http_gets_an_error_and_an_end() {
 
 /// An answer that nothing has changed has no body, and so neither its type nor its length.
 #[test]
-fn what_has_not_changed_has_neither_type_nor_length() {
+fn a_304_has_neither_type_nor_length() {
     let folder = Folder::new();
     let program = Start::on(&folder).serve();
     let store = program.store(9);

@@ -73,7 +73,7 @@ fn large_objects_leave_little_behind() {
 /// A connection whose body is read off holds read buffers. There are only so many of them, and they go back to the system
 /// when the clients have gone.
 #[test]
-fn bodies_of_strangers_leave_little_behind() {
+fn bodies_of_unknown_clients_leave_little_memory_behind() {
     const CONNECTIONS: usize = 400;
     const LEFT: u64 = 12_000_000;
     let _turn = crate::turn();

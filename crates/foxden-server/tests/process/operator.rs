@@ -1,4 +1,4 @@
-//! What the operator does: with a server that serves, and with the files of one that does not.
+//! Tests of the operator's commands, with a running server and on the files of a stopped one.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -13,8 +13,8 @@ use foxden_test_support::client::wire::{Call, Server};
 
 fn said(output: &Output) -> String {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{complaint}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
     text
 }
 
@@ -90,8 +90,8 @@ fn an_account_is_switched_off_and_on_and_its_story_told() {
     );
     program.stop();
     for command in ["disable", "enable", "confirm"] {
-        let complaint = refused(&start.run(&["user", command, "bea@example.org"]));
-        assert!(complaint.contains("there is no account"), "{complaint}");
+        let errors = refused(&start.run(&["user", command, "bea@example.org"]));
+        assert!(errors.contains("there is no account"), "{errors}");
     }
 }
 
@@ -125,8 +125,8 @@ fn where_no_accounts_are_kept_no_command_makes_a_register() {
     let start = Start::on(&folder).with("--surfaces").with("sync,ops");
     start.serve().stop();
     for command in [&["user", "list"][..], &["invite"], &["invite", "--first"]] {
-        let complaint = refused(&start.run(command));
-        assert!(complaint.contains("there are no accounts in"), "{complaint}");
+        let errors = refused(&start.run(command));
+        assert!(errors.contains("there are no accounts in"), "{errors}");
     }
     for command in [&["chore", "list"][..], &["chore", "run", "purge-expired-objects"]] {
         said(&start.run(command));
@@ -164,17 +164,17 @@ fn a_public_server_begins_with_an_invitation() {
     program.stop();
 }
 
-/// What the invitation's page sends.
+/// The request of the invitation's page.
 fn create_invited(server: &Server, email: &str, invite: &str) {
     let auth_pw = Stretched::v1(email, "a password").auth_pw_hex();
     let body = json!({ "email": email, "authPW": auth_pw, "invite": invite });
     server.send(&Call::post("/v1/account/create", &body)).expect(200);
 }
 
-fn code_of(said: &str, before: &str) -> String {
-    let (_, rest) = said
+fn code_of(output_text: &str, before: &str) -> String {
+    let (_, rest) = output_text
         .split_once(before)
-        .unwrap_or_else(|| panic!("no link in: {said}"));
+        .unwrap_or_else(|| panic!("no link in: {output_text}"));
     rest.split_whitespace().next().unwrap().to_owned()
 }
 

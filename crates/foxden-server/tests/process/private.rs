@@ -69,7 +69,7 @@ fn expect_refused(reply: &Reply) {
 
 /// Each sign makes the server public, for requests without one as well, until the operator takes it back.
 #[test]
-fn one_sign_of_others_makes_it_public_for_good() {
+fn one_sign_of_other_machines_makes_it_public_permanently() {
     let folder = Folder::new();
     let start = start(&folder);
     let mut program = start.serve();
@@ -159,7 +159,7 @@ fn a_request_like_a_proxys_makes_it_public() {
 
 /// The command works on the files of a server that does not serve, and refuses where the configuration says otherwise.
 #[test]
-fn what_made_it_public_is_taken_back_by_a_command() {
+fn a_command_makes_the_server_private_again() {
     let folder = Folder::new();
     let start = start(&folder);
     let program = start.serve();

@@ -285,7 +285,7 @@ impl Program {
         kilobytes * 1024
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }

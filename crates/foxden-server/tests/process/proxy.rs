@@ -252,7 +252,7 @@ impl Setup {
 }
 
 impl Proxy {
-    /// What it has said.
+    /// Its output.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap()
     }

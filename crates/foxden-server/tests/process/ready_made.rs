@@ -34,7 +34,7 @@ fn each_file_starts_on_its_own() {
 /// A configuration and a register from before the legacy protocols work as before: current browsers work, and the pages do
 /// not mention protocols that are off.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_set_up_before_old_clients_goes_on() {
+async fn a_setup_from_before_old_clients_still_works() {
     let folder = Folder::new();
     let data = folder.path().join("before");
     DirBuilder::new().mode(0o700).create(&data).unwrap();

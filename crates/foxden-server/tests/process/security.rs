@@ -23,24 +23,24 @@ const TARGET: &str = "FOXDEN__SECURITY_LOG__TARGET";
 /// The lines, each as id, entry point, subject, target account, and count.
 fn lines(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
-    text.lines().map(digest).collect()
+    text.lines().map(summary).collect()
 }
 
-fn digest(line: &str) -> String {
+fn summary(line: &str) -> String {
     let parts: Vec<&str> = line.splitn(8, '|').collect();
     let [_, "Foxden", "foxden", _, id, _, _, extension] = parts[..] else {
         panic!("{line}")
     };
     let field = |key: &str| {
         let (_, after) = extension.split_once(&format!(" {key}="))?;
-        // None of the values here holds a space but reasons.
+        // Of the values in these tests only reasons contain spaces.
         after.split(' ').next().map(|value| format!(" {value}"))
     };
     let fields = ["cs1", "suser", "duser", "src", "cnt"].map(field);
     format!("{id}{}", fields.into_iter().flatten().collect::<String>())
 }
 
-/// What a current browser, an old one and an unknown client do.
+/// Sends the requests of a current browser, an old one and an unknown client. Returns the name of the old one's account.
 fn run_clients(program: &Program) -> String {
     let server = Server::at(program.url());
     let ann = Session::sign_up(&server, ANN, "ann's password");
@@ -73,7 +73,7 @@ fn run_clients(program: &Program) -> String {
 }
 
 #[test]
-fn what_happens_to_accounts_is_written() {
+fn account_events_are_logged() {
     let folder = Folder::new();
     let file = folder.path().join("security.log");
     let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
@@ -114,14 +114,14 @@ fn what_happens_to_accounts_is_written() {
     }
 }
 
-/// Through the server's socket, and by the command itself when no server runs.
+/// Commands go through the socket of the server, and without a server work on the files.
 #[test]
-fn what_the_operator_does_is_written() {
+fn operator_actions_are_logged() {
     let folder = Folder::new();
     let file = folder.path().join("security.log");
     let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
     let mut program = Some(start.serve());
-    let run = |words: &[&str]| assert!(start.run(words).status.success(), "{words:?}");
+    let run = |args: &[&str]| assert!(start.run(args).status.success(), "{args:?}");
     let mut expected = Vec::new();
     for _ in 0..2 {
         run(&["user", "add", BEA]);
@@ -166,10 +166,10 @@ fn a_command_whose_audit_record_cannot_be_written_says_so() {
     let nowhere = format!("syslog:{}", folder.path().join("no syslog").display());
     let output = start.set(TARGET, nowhere).run(&["user", "add", BEA]);
     assert!(output.status.success());
-    let remark = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
-        remark.contains("the security log could not be written"),
-        "{remark}"
+        errors.contains("the security log could not be written"),
+        "{errors}"
     );
 }
 
@@ -198,17 +198,17 @@ fn a_syslog_that_is_not_read_delays_no_request() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_no_secret() {
+fn an_unwritable_log_file_is_reported() {
     let folder = Folder::new();
     let file = folder.path().join("no/folder/security.log");
     let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
     let output = start.run(&["serve"]);
     assert!(!output.status.success());
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(complaint.contains("no/folder/security.log"), "{complaint}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("no/folder/security.log"), "{errors}");
     let output = start.set(TARGET, "file:security.log").run(&["config", "check"]);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(complaint.contains("security_log.target"), "{complaint}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("security_log.target"), "{errors}");
 }
 
 /// A client that reaches a limit is named, also where it is not authenticated.
@@ -242,7 +242,7 @@ fn clients_that_reach_a_limit_are_named() {
         program.address()
     );
     // This machine has ten times as many turns as one address elsewhere.
-    let strangers: Vec<TcpStream> = (0..50)
+    let uploads: Vec<TcpStream> = (0..50)
         .map(|_| {
             let mut stream = TcpStream::connect(program.address()).unwrap();
             stream.write_all(head.as_bytes()).unwrap();
@@ -257,8 +257,8 @@ fn clients_that_reach_a_limit_are_named() {
     crate::nodes::eventually(|| {
         named
             .iter()
-            .all(|line| lines(&file).iter().any(|told| told == line))
+            .all(|line| lines(&file).iter().any(|logged| logged == line))
     });
-    drop(strangers);
+    drop(uploads);
     program.stop();
 }

@@ -7,7 +7,7 @@ use ring::{hkdf, hmac};
 use foxden_test_support::client::hawk::Credentials;
 use foxden_test_support::client::{hex, random_bytes};
 
-/// What every derivation begins with.
+/// The prefix of the HKDF info of every derivation.
 const NAMESPACE: &str = "services.mozilla.com/tokenlib/v1/";
 
 /// A token for a user of this node, good for an hour.

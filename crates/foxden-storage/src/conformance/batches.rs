@@ -209,8 +209,8 @@ pub async fn a_batch_lives_two_hours_from_its_opening(ctx: &TestContext) {
 /// A batch belongs to the user and the collection it was opened for.
 pub async fn a_batch_belongs_to_its_user_and_collection(ctx: &TestContext) {
     let batch = ctx.open("bookmarks", [payload("a", "one")]).await;
-    let stranger = ctx.of_user(43);
-    for (ctx, name) in [(ctx, "history"), (&stranger, "bookmarks")] {
+    let other_user = ctx.of_user(43);
+    for (ctx, name) in [(ctx, "history"), (&other_user, "bookmarks")] {
         assert!(matches!(
             ctx.try_commit(name, &batch).await,
             Err(EngineError::NoSuchBatch)
@@ -225,7 +225,7 @@ pub async fn a_batch_belongs_to_its_user_and_collection(ctx: &TestContext) {
             Err(EngineError::NoSuchBatch)
         ));
     }
-    assert!(stranger.summary(Detail::Full).await.collections.is_empty());
+    assert!(other_user.summary(Detail::Full).await.collections.is_empty());
     ctx.commit("bookmarks", &batch).await;
     assert_eq!(ctx.payload("bookmarks", "a").await, "one");
 }
@@ -314,11 +314,11 @@ pub async fn a_commit_too_large_is_refused_and_leaves_the_batch_open(ctx: &TestC
 /// A user at the limit of open batches who opens another loses the one opened first; ended batches and those of other users
 /// do not count.
 pub async fn one_batch_too_many_ends_the_one_opened_first(ctx: &TestContext) {
-    let stranger = ctx.of_user(43);
-    let theirs = stranger.open("bookmarks", [payload("a", "one")]).await;
+    let other_user = ctx.of_user(43);
+    let theirs = other_user.open("bookmarks", [payload("a", "one")]).await;
     let expired = ctx.open("bookmarks", []).await;
     ctx.wait(BATCH_TTL_SECONDS);
-    let theirs_too = stranger.open("bookmarks", [payload("b", "two")]).await;
+    let theirs_too = other_user.open("bookmarks", [payload("b", "two")]).await;
     let committed = ctx.open("bookmarks", []).await;
     ctx.commit("bookmarks", &committed).await;
     let mut batches = Vec::new();
@@ -351,9 +351,9 @@ pub async fn one_batch_too_many_ends_the_one_opened_first(ctx: &TestContext) {
     assert_eq!(ctx.ids("bookmarks", Selection::default()).await, kept);
     kept = sorted((1..MAX_OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
     assert_eq!(ctx.ids("tabs", Selection::default()).await, kept);
-    assert!(stranger.try_commit("bookmarks", &theirs).await.is_err());
-    stranger.commit("bookmarks", &theirs_too).await;
-    assert_eq!(stranger.ids("bookmarks", Selection::default()).await, ["b"]);
+    assert!(other_user.try_commit("bookmarks", &theirs).await.is_err());
+    other_user.commit("bookmarks", &theirs_too).await;
+    assert_eq!(other_user.ids("bookmarks", Selection::default()).await, ["b"]);
 }
 
 /// A guard that does not hold refuses a part, which is not staged.
@@ -384,7 +384,7 @@ pub async fn a_guard_holds_for_a_part(ctx: &TestContext) {
 }
 
 /// Committing an empty batch creates the collection or moves its time.
-pub async fn a_batch_with_nothing_in_it_moves_the_collection(ctx: &TestContext) {
+pub async fn committing_an_empty_batch_moves_the_collections_time(ctx: &TestContext) {
     for _ in 0..2 {
         let batch = ctx.open("bookmarks", []).await;
         ctx.append("bookmarks", &batch, []).await;

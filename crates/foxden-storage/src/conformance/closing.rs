@@ -88,7 +88,7 @@ pub async fn a_closed_store_can_be_closed_and_emptied_again(ctx: &TestContext) {
 }
 
 /// Purges remove the objects of a closed store, and the store stays closed.
-pub async fn what_a_closed_store_held_is_purged(ctx: &TestContext) {
+pub async fn objects_of_a_closed_store_are_purged(ctx: &TestContext) {
     for object in ["a", "b", "c"] {
         ctx.put("bookmarks", object, "one").await;
     }
@@ -101,7 +101,7 @@ pub async fn what_a_closed_store_held_is_purged(ctx: &TestContext) {
 }
 
 /// If a write is refused for several reasons, the closing is the first.
-pub async fn a_closing_comes_before_any_other_refusal(ctx: &TestContext) {
+pub async fn closed_is_reported_before_any_other_refusal(ctx: &TestContext) {
     let before = ctx.put("bookmarks", "a", "one").await.before();
     close(ctx).await;
     let refused = ctx
@@ -111,7 +111,7 @@ pub async fn a_closing_comes_before_any_other_refusal(ctx: &TestContext) {
 }
 
 /// Concurrent writes are not visible after the closing.
-pub async fn writes_beside_a_closing_leave_nothing_behind(ctx: &TestContext) {
+pub async fn writes_during_a_closing_leave_no_objects(ctx: &TestContext) {
     ctx.put("bookmarks", "a", "one").await;
     let batch = ctx.open("bookmarks", [payload("b", "two")]).await;
     let mut writers = JoinSet::new();

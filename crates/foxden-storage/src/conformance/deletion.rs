@@ -23,7 +23,7 @@ pub async fn a_deleted_object_is_gone_and_the_collections_time_moves(ctx: &TestC
 }
 
 /// With `or_refuse`, a deletion that matches nothing changes nothing and says so.
-pub async fn deleting_what_is_not_there_can_be_refused(ctx: &TestContext) {
+pub async fn deleting_a_missing_object_can_be_refused(ctx: &TestContext) {
     ctx.put("bookmarks", "a", "one").await;
     let time = ctx.put("history", "a", "one").await;
     ctx.wait(1);
@@ -44,7 +44,7 @@ pub async fn deleting_what_is_not_there_can_be_refused(ctx: &TestContext) {
 }
 
 /// Without it, the collection's time moves although nothing matched.
-pub async fn deleting_what_is_not_there_can_move_the_time(ctx: &TestContext) {
+pub async fn deleting_a_missing_object_can_move_the_time(ctx: &TestContext) {
     let put = ctx.put("bookmarks", "a", "one").await;
     let missing = Selection {
         ids: Some(vec![id("missing")]),
@@ -190,7 +190,7 @@ pub async fn deleting_a_missing_collection_changes_nothing(ctx: &TestContext) {
 }
 
 /// A collection that is created again after a deletion, or in an emptied store, shows no old objects.
-pub async fn a_collection_made_anew_holds_nothing_old(ctx: &TestContext) {
+pub async fn a_recreated_collection_has_no_old_objects(ctx: &TestContext) {
     let deletions = [
         Change::DeleteCollection {
             collection: collection("bookmarks"),

@@ -59,7 +59,7 @@ pub async fn a_guard_of_the_same_time_holds(ctx: &TestContext) {
 }
 
 /// A store, a collection or an object that is absent passes a guard of time zero; once there, it does not.
-pub async fn what_is_absent_counts_as_time_zero(ctx: &TestContext) {
+pub async fn a_missing_target_has_time_zero(ctx: &TestContext) {
     for target in [
         Target::Store,
         Target::Collection(collection("bookmarks")),

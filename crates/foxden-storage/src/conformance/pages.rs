@@ -7,7 +7,7 @@ use crate::engine::{EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
 const ORDERS: [Order; 3] = [Order::Newest, Order::Oldest, Order::Index];
 
 /// With a limit, the pages contain every object once, in the order of a read without one.
-pub async fn pages_meet_every_object_once(ctx: &TestContext) {
+pub async fn pages_return_every_object_once(ctx: &TestContext) {
     ten(ctx).await;
     for order in ORDERS {
         let whole = ctx.ids_in("bookmarks", order).await;
@@ -24,7 +24,7 @@ pub async fn pages_meet_every_object_once(ctx: &TestContext) {
 }
 
 /// A token continues after the last object of its page, even if that object was deleted meanwhile.
-pub async fn a_page_goes_on_after_its_last_object(ctx: &TestContext) {
+pub async fn a_page_token_continues_after_the_last_object(ctx: &TestContext) {
     ten(ctx).await;
     for (order, doomed) in ORDERS.into_iter().zip([3, 2, 1]) {
         let whole = ctx.ids_in("bookmarks", order).await;
@@ -186,7 +186,7 @@ pub async fn a_page_has_the_collections_time(ctx: &TestContext) {
 }
 
 /// With `until`, further pages leave out objects that changed meanwhile and repeat none.
-pub async fn a_read_can_stay_at_a_time(ctx: &TestContext) {
+pub async fn a_read_in_pages_can_be_fixed_at_a_time(ctx: &TestContext) {
     ten(ctx).await;
     for order in [Order::Newest, Order::Oldest] {
         let time = ctx.modified("bookmarks").await;

@@ -4,7 +4,7 @@ use super::{Stored, TestContext, id, payload};
 use crate::command::{Field, Patch, Selection, Ttl};
 
 /// Every field of an object is read as it was written.
-pub async fn what_was_written_is_read(ctx: &TestContext) {
+pub async fn written_objects_are_read_back(ctx: &TestContext) {
     let patch = Patch {
         payload: Field::Set("one".to_owned()),
         sortindex: Field::Set(-42),
@@ -86,7 +86,7 @@ pub async fn fields_can_be_cleared(ctx: &TestContext) {
 }
 
 /// A patch without fields creates an object with an empty payload and the time of the write.
-pub async fn a_patch_of_nothing_makes_an_empty_object(ctx: &TestContext) {
+pub async fn an_empty_patch_creates_an_empty_object(ctx: &TestContext) {
     let modified = ctx.upsert("bookmarks", [Patch::empty(id("a"))]).await;
     assert_eq!(ctx.get("bookmarks", "a").await, Some(empty("a", modified)));
 }
@@ -125,7 +125,7 @@ pub async fn modified_moves_only_if_the_patch_renews(ctx: &TestContext) {
 }
 
 /// A patch with another parent and no payload may move the time, and changes no other field.
-pub async fn modified_moves_with_a_parent_alone(ctx: &TestContext) {
+pub async fn a_patch_of_the_parent_alone_can_renew_modified(ctx: &TestContext) {
     let whole = Patch {
         sortindex: Field::Set(1),
         predecessor_id: Field::Set("q".to_owned()),
@@ -250,7 +250,7 @@ pub async fn ids_differ_by_case_and_by_any_byte(ctx: &TestContext) {
 }
 
 /// Payloads are returned byte for byte, whatever their content.
-pub async fn payloads_come_back_to_the_byte(ctx: &TestContext) {
+pub async fn payloads_are_returned_unchanged(ctx: &TestContext) {
     let long = "é0".repeat(700_000);
     let texts = [
         "",

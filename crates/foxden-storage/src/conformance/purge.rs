@@ -67,7 +67,7 @@ pub async fn purging_spares_open_batches(ctx: &TestContext) {
 }
 
 /// A purge can be given a time: objects that expire later stay, even if they have expired by the clock.
-pub async fn purging_spares_what_expires_later_than_it_is_told(ctx: &TestContext) {
+pub async fn purging_keeps_objects_that_expire_after_the_given_time(ctx: &TestContext) {
     ctx.put_for("tabs", "gone", "x", 10).await;
     ctx.put_for("tabs", "stays", "x", 100).await;
     ctx.wait(50);
@@ -84,7 +84,7 @@ pub async fn purging_spares_what_expires_later_than_it_is_told(ctx: &TestContext
 }
 
 /// An engine that serves says so when it is checked.
-pub async fn an_engine_that_serves_says_so(ctx: &TestContext) {
+pub async fn the_check_of_a_working_engine_succeeds(ctx: &TestContext) {
     assert!(ctx.engine.check().await.is_ok());
     ctx.put("bookmarks", "a", "x").await;
     assert!(ctx.engine.check().await.is_ok());

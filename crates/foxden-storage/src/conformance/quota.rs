@@ -174,7 +174,7 @@ pub async fn a_refused_write_ends_no_batch(ctx: &TestContext) {
 }
 
 /// Without a quota, open batches are bounded as well.
-pub async fn all_open_batches_hold_no_more_than_they_may(ctx: &TestContext) {
+pub async fn the_open_batches_of_a_store_are_limited(ctx: &TestContext) {
     let open = async |object: &str| {
         let mut part = part("bookmarks", None, [payload(object, "12345")]);
         (part.max_bytes, part.max_open_bytes) = (10, 12);

@@ -6,7 +6,7 @@ use super::{TestContext, collection, id, payload, sorted};
 use crate::command::{Field, Fields, Order, Patch, Query, Selection};
 
 /// `newer` and `older` are strict.
-pub async fn newer_and_older_leave_out_the_time_itself(ctx: &TestContext) {
+pub async fn newer_and_older_exclude_the_time_itself(ctx: &TestContext) {
     let time = ctx.put("bookmarks", "a", "x").await;
     for (shift, newer, older) in [(-1, true, false), (0, false, false), (1, false, true)] {
         let edge = Some(SyncTime::from_hundredths(time.hundredths() + shift));
@@ -46,7 +46,7 @@ pub async fn newer_and_older_both_hold(ctx: &TestContext) {
 }
 
 /// `until` includes the time itself.
-pub async fn until_takes_the_time_itself(ctx: &TestContext) {
+pub async fn until_includes_the_time_itself(ctx: &TestContext) {
     ctx.put("bookmarks", "a", "x").await;
     let second = ctx.put("bookmarks", "b", "x").await;
     ctx.put("bookmarks", "c", "x").await;
@@ -73,7 +73,7 @@ pub async fn ids_select_each_object_once(ctx: &TestContext) {
 }
 
 /// A list of thousands of ids is read in pages and deleted like any other selection.
-pub async fn thousands_of_ids_select_as_few_do(ctx: &TestContext) {
+pub async fn thousands_of_ids_select_like_any_selection(ctx: &TestContext) {
     let patches: Vec<_> = (0..2500).map(|n| payload(&format!("object{n}"), "x")).collect();
     for part in patches.chunks(500) {
         ctx.upsert("history", part).await;
@@ -107,7 +107,7 @@ pub async fn no_ids_select_nothing(ctx: &TestContext) {
 }
 
 /// `index_above` and `index_below` are strict, and an object without a sortindex matches neither.
-pub async fn indexes_above_and_below_leave_out_the_index_itself(ctx: &TestContext) {
+pub async fn indexes_above_and_below_exclude_the_index_itself(ctx: &TestContext) {
     for (object, index) in [("minus", -10), ("nine", 9), ("ten", 10), ("eleven", 11)] {
         ctx.put_at("bookmarks", object, index).await;
     }

@@ -95,7 +95,7 @@ pub async fn a_write_changes_only_its_collections_time(ctx: &TestContext) {
 }
 
 /// A write that a read has not seen has a later time than the read's *as of*.
-pub async fn what_a_read_has_not_seen_comes_later_than_its_as_of(ctx: &TestContext) {
+pub async fn unseen_writes_are_later_than_the_as_of_of_a_read(ctx: &TestContext) {
     for _ in 0..3 {
         let summary = ctx.summary(Detail::Times).await;
         let page = ctx
@@ -108,7 +108,7 @@ pub async fn what_a_read_has_not_seen_comes_later_than_its_as_of(ctx: &TestConte
 }
 
 /// The *as of* of a read is not before the writes that it has seen.
-pub async fn as_of_covers_what_was_seen(ctx: &TestContext) {
+pub async fn as_of_is_not_before_a_seen_write(ctx: &TestContext) {
     ctx.wait(3600);
     let ahead = ctx.put("bookmarks", "a", "one").await;
     ctx.wait(-3600);
@@ -138,10 +138,10 @@ pub async fn as_of_keeps_near_the_clock(ctx: &TestContext) {
     for as_of in [ctx.summary(Detail::Full).await.as_of, page.as_of] {
         assert!(as_of < now && as_of >= now.plus_seconds(-10), "{as_of} at {now}");
     }
-    let stranger = ctx.of_user(43).summary(Detail::Times).await.as_of;
+    let other_user = ctx.of_user(43).summary(Detail::Times).await.as_of;
     assert!(
-        stranger < now && stranger >= now.plus_seconds(-10),
-        "{stranger} at {now}"
+        other_user < now && other_user >= now.plus_seconds(-10),
+        "{other_user} at {now}"
     );
 }
 

@@ -100,7 +100,7 @@ pub async fn readers_never_see_half_a_write(ctx: &TestContext) {
 }
 
 /// Of consecutive reads of any kind, none returns an earlier time than the one before.
-pub async fn summaries_and_pages_never_go_back(ctx: &TestContext) {
+pub async fn times_of_consecutive_reads_never_decrease(ctx: &TestContext) {
     ctx.put("bookmarks", "a", "x").await;
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_engine_or_option_is_refused_with_what_there_is() {
+    fn an_unknown_engine_or_option_is_refused_with_the_known_ones() {
         for (text, refusal) in [
             (
                 "oracle://x",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_url_decides_what_is_opened_and_where() {
+    async fn the_url_selects_engine_and_path() {
         let folder = std::env::temp_dir().join(format!("foxden-{}-open", std::process::id()));
         let options = OpenOptions {
             default_folder: folder.clone(),

@@ -80,7 +80,7 @@ async fn the_stores_of_an_account_share_its_quota() {
 
 /// Small objects count for the other store as they do for their own.
 #[tokio::test]
-async fn small_objects_of_another_store_count_as_what_they_take() {
+async fn small_objects_of_another_store_count_with_their_overhead() {
     let other = UserId(43);
     let storage = Storage::new(engine(&EngineFixture::new()), Limits::default(), Some(2 << 20));
     let patches = (0..40_000).map(|id| payload(&id.to_string(), ""));

@@ -11,9 +11,9 @@ use proptest::prelude::*;
 /// How the clock of a sequence moves. If the clock went back, an expired object would reappear in an engine that has not
 /// removed it, so expiry and a clock that goes back are not mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Time {
-    Forwards,
-    ToAndFro,
+pub(crate) enum ClockMotion {
+    Forward,
+    BackAndForth,
 }
 
 #[derive(Clone, Debug)]
@@ -160,35 +160,39 @@ impl Changing {
 pub(crate) const COLLECTIONS: [&str; 3] = ["bookmarks", "history", "Tabs"];
 pub(crate) const IDS: [&str; 5] = ["a", "A", "b", "c d", "é"];
 
-pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Command>> {
-    vec(command(time), 1..60)
+pub(crate) fn sequence(motion: ClockMotion) -> impl Strategy<Value = Vec<Command>> {
+    vec(command(motion), 1..60)
 }
 
-fn command(time: Time) -> impl Strategy<Value = Command> {
+fn command(motion: ClockMotion) -> impl Strategy<Value = Command> {
     prop_oneof![
-        4 => clock(time).prop_map(Command::Clock),
-        12 => (user(time), option::weighted(0.3, guard()), option::weighted(0.1, 0..40u64), change(time))
+        4 => clock(motion).prop_map(Command::Clock),
+        12 => (user(motion), option::weighted(0.3, guard()), option::weighted(0.1, 0..40u64), change(motion))
             .prop_map(|(user, guard, quota, change)| Command::Write { user, guard, quota, change }),
-        3 => stage(time).prop_map(Command::Stage),
-        4 => (user(time), collection(), args())
+        3 => stage(motion).prop_map(Command::Stage),
+        4 => (user(motion), collection(), args())
             .prop_map(|(user, collection, args)| Command::Read { user, collection, args }),
-        1 => (user(time), prop_oneof![Just(Detail::Times), Just(Detail::Full)])
+        1 => (user(motion), prop_oneof![Just(Detail::Times), Just(Detail::Full)])
             .prop_map(|(user, detail)| Command::Summary { user, detail }),
         1 => (0..5u64).prop_map(|rows| Command::Purge { rows }),
     ]
 }
 
 /// In milliseconds. Some jumps forwards are longer than the TTL of a batch.
-fn clock(time: Time) -> BoxedStrategy<i64> {
-    match time {
-        Time::Forwards => prop_oneof![3 => 0..30i64, 3 => 300..1500i64, 1 => 3_600_000..7_300_000i64].boxed(),
-        Time::ToAndFro => prop_oneof![3 => -30..60i64, 2 => -3000..3000i64, 1 => Just(-60_000)].boxed(),
+fn clock(motion: ClockMotion) -> BoxedStrategy<i64> {
+    match motion {
+        ClockMotion::Forward => {
+            prop_oneof![3 => 0..30i64, 3 => 300..1500i64, 1 => 3_600_000..7_300_000i64].boxed()
+        }
+        ClockMotion::BackAndForth => {
+            prop_oneof![3 => -30..60i64, 2 => -3000..3000i64, 1 => Just(-60_000)].boxed()
+        }
     }
 }
 
-fn change(time: Time) -> impl Strategy<Value = Changing> {
+fn change(motion: ClockMotion) -> impl Strategy<Value = Changing> {
     prop_oneof![
-        12 => (collection(), patches(time))
+        12 => (collection(), patches(motion))
             .prop_map(|(collection, patches)| Changing::Upsert { collection, patches }),
         4 => (collection(), selected(), order(), option::weighted(0.3, 0..4u64), any::<bool>()).prop_map(
             |(collection, selected, order, limit, or_refuse)| Changing::DeleteObjects {
@@ -202,7 +206,7 @@ fn change(time: Time) -> impl Strategy<Value = Changing> {
         2 => (collection(), any::<bool>())
             .prop_map(|(collection, keeps_name)| Changing::DeleteCollection { collection, keeps_name }),
         1 => Just(Changing::DeleteAll),
-        4 => (option::weighted(0.1, collection()), 0..6usize, patches(time), room(), room()).prop_map(
+        4 => (option::weighted(0.1, collection()), 0..6usize, patches(motion), batch_limit(), batch_limit()).prop_map(
             |(collection, batch, patches, max_objects, max_bytes)| Changing::CommitBatch {
                 collection,
                 batch,
@@ -214,15 +218,15 @@ fn change(time: Time) -> impl Strategy<Value = Changing> {
     ]
 }
 
-fn stage(time: Time) -> impl Strategy<Value = Staging> {
+fn stage(motion: ClockMotion) -> impl Strategy<Value = Staging> {
     (
-        user(time),
+        user(motion),
         option::weighted(0.3, collection()),
         option::weighted(0.7, 0..6usize),
         option::weighted(0.1, guard()),
-        patches(time),
-        room(),
-        (room(), 0..20u64),
+        patches(motion),
+        batch_limit(),
+        (batch_limit(), 0..20u64),
         option::weighted(0.2, 0..40u64),
     )
         .prop_map(
@@ -240,16 +244,16 @@ fn stage(time: Time) -> impl Strategy<Value = Staging> {
         )
 }
 
-/// Objects or bytes that a batch may hold.
-fn room() -> impl Strategy<Value = u64> {
+/// The maximum number of objects or bytes in a batch.
+fn batch_limit() -> impl Strategy<Value = u64> {
     prop_oneof![2 => Just(u64::from(u32::MAX)), 1 => 0..20u64]
 }
 
-fn patches(time: Time) -> impl Strategy<Value = Vec<Patch>> {
-    vec(patch(time), 0..5)
+fn patches(motion: ClockMotion) -> impl Strategy<Value = Vec<Patch>> {
+    vec(patch(motion), 0..5)
 }
 
-fn patch(time: Time) -> impl Strategy<Value = Patch> {
+fn patch(motion: ClockMotion) -> impl Strategy<Value = Patch> {
     let payload = prop_oneof!["[a-zé\\x00]{0,12}", Just(String::new())];
     let other = || prop::sample::select(&["p", "q", ""]).prop_map(str::to_owned);
     (
@@ -258,7 +262,7 @@ fn patch(time: Time) -> impl Strategy<Value = Patch> {
         field(-2..3i64),
         field(other()),
         field(other()),
-        ttl(time),
+        ttl(motion),
         any::<bool>(),
     )
         .prop_map(
@@ -280,12 +284,12 @@ fn field<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![3 => Just(Field::Keep), 1 => Just(Field::Clear), 4 => value.prop_map(Field::Set)]
 }
 
-fn ttl(time: Time) -> BoxedStrategy<Ttl> {
-    match time {
-        Time::Forwards => {
+fn ttl(motion: ClockMotion) -> BoxedStrategy<Ttl> {
+    match motion {
+        ClockMotion::Forward => {
             prop_oneof![3 => Just(Ttl::Keep), 1 => Just(Ttl::Never), 3 => (0..4u32).prop_map(Ttl::In)].boxed()
         }
-        Time::ToAndFro => prop_oneof![Just(Ttl::Keep), Just(Ttl::Never)].boxed(),
+        ClockMotion::BackAndForth => prop_oneof![Just(Ttl::Keep), Just(Ttl::Never)].boxed(),
     }
 }
 
@@ -349,10 +353,10 @@ fn order() -> impl Strategy<Value = Order> {
 
 /// When the clock slips back, the times that one user was told may raise those of another or not, depending on the engine; so
 /// there is only one user.
-fn user(time: Time) -> BoxedStrategy<u64> {
-    match time {
-        Time::Forwards => prop_oneof![4 => Just(42u64), 1 => Just(43u64)].boxed(),
-        Time::ToAndFro => Just(42u64).boxed(),
+fn user(motion: ClockMotion) -> BoxedStrategy<u64> {
+    match motion {
+        ClockMotion::Forward => prop_oneof![4 => Just(42u64), 1 => Just(43u64)].boxed(),
+        ClockMotion::BackAndForth => Just(42u64).boxed(),
     }
 }
 

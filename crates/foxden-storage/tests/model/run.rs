@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::commands::{
-    COLLECTIONS, Changing, Command, Guarded, ReadArgs, Selected, Staging, Targeted, Time, When,
+    COLLECTIONS, Changing, ClockMotion, Command, Guarded, ReadArgs, Selected, Staging, Targeted, When,
 };
 
 type CheckResult<T = ()> = Result<T, TestCaseError>;
@@ -21,7 +21,7 @@ type CheckResult<T = ()> = Result<T, TestCaseError>;
 pub(crate) struct Run {
     reference: TestContext,
     tested: TestContext,
-    time: Time,
+    motion: ClockMotion,
     /// Every time that a write took.
     times: Vec<SyncTime>,
     batches: Vec<Opened>,
@@ -43,7 +43,7 @@ struct LastTold {
 }
 
 impl Run {
-    pub(crate) fn new(fixture: EngineFixture, tested: Arc<dyn Engine>, time: Time) -> Self {
+    pub(crate) fn new(fixture: EngineFixture, tested: Arc<dyn Engine>, motion: ClockMotion) -> Self {
         let memory = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
         let tested = TestContext::new(fixture, tested);
         let mut reference = tested.clone();
@@ -51,7 +51,7 @@ impl Run {
         Self {
             reference,
             tested,
-            time,
+            motion,
             times: vec![SyncTime::ZERO],
             batches: Vec::new(),
             told: BTreeMap::new(),
@@ -127,8 +127,8 @@ impl Run {
     /// Reads the objects that a write may have changed. If the clock may slip back, there is no such read, since it would
     /// hide the behaviour without one.
     async fn look_after(&mut self, user: u64, change: &Changing) -> CheckResult {
-        match (self.time, change.collection()) {
-            (Time::Forwards, Some(name)) => self.read(user, name, &ReadArgs::by_id()).await,
+        match (self.motion, change.collection()) {
+            (ClockMotion::Forward, Some(name)) => self.read(user, name, &ReadArgs::by_id()).await,
             _ => Ok(()),
         }
     }
@@ -138,7 +138,7 @@ impl Run {
             (wanted.modified, wanted.changed),
             (answer.modified, answer.changed)
         );
-        if self.time == Time::ToAndFro {
+        if self.motion == ClockMotion::BackAndForth {
             prop_assert_eq!(wanted, answer);
         } else {
             // The bytes of an engine may include expired objects; those of the engine in memory never do.

@@ -33,7 +33,7 @@ fn stretches_a_password() {
 }
 
 #[test]
-fn derives_what_tokens_are_good_for() {
+fn derives_the_keys_of_tokens() {
     let keys = TokenKeys::derive(&hex(&rising(0x80, 32)), "keyFetchToken");
     assert_eq!(
         [keys.id, hex(&keys.auth_key), hex(&keys.bundle_key)],
@@ -138,7 +138,7 @@ fn seals_with_the_agreed_key() {
 }
 
 #[test]
-fn opens_what_it_sealed_and_nothing_altered() {
+fn opens_sealed_texts_and_refuses_altered_ones() {
     let recipient = jwe::Recipient::generate();
     let sealed = jwe::seal(&recipient.public_jwk(), b"{\"a\":1}");
     assert_eq!(recipient.open(&sealed), b"{\"a\":1}");
@@ -151,7 +151,7 @@ fn opens_what_it_sealed_and_nothing_altered() {
 }
 
 #[test]
-fn proves_who_asked_for_a_code() {
+fn derives_the_pkce_challenge() {
     // RFC 7636, appendix B.
     let proof = ProofKey {
         verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into(),

@@ -24,16 +24,16 @@ fn names_accounts() {
 
 #[test]
 fn spells_sync_keys() {
-    let key = SyncKey::typed("6M8MV-8EX2BRQNRMSB9FJUVFG7Y");
+    let key = SyncKey::parse("6M8MV-8EX2BRQNRMSB9FJUVFG7Y");
     assert_eq!(BASE64.encode(&key.bytes()), "8xbKrJfQYwbFkguKmlSm/g==");
-    assert_eq!(key.shown(), "6-m8mv8-ex2br-qnrms-b9fju-vfg7y");
-    assert_eq!(SyncKey::typed(&key.shown()), key);
+    assert_eq!(key.formatted(), "6-m8mv8-ex2br-qnrms-b9fju-vfg7y");
+    assert_eq!(SyncKey::parse(&key.formatted()), key);
     assert_eq!(SyncKey::generate().text().len(), 26);
 }
 
 #[test]
 fn derives_two_keys_from_one() {
-    let pair = SyncKey::typed("q7ynpwq7vsc9m34hankbyi3s3i").pair("st3fan");
+    let pair = SyncKey::parse("q7ynpwq7vsc9m34hankbyi3s3i").pair("st3fan");
     assert_eq!(
         [hex(&pair.encryption), hex(&pair.hmac)],
         [
@@ -41,7 +41,7 @@ fn derives_two_keys_from_one() {
             "370e3566245d79fe602a3adb5137e42439cd2a571235197e0469d7d541b07875",
         ]
     );
-    let pair = SyncKey::typed("6m8mv8ex2brqnrmsb9fjuvfg7y").pair("c6o7dvmr2c4ud2fyv6woz2u4zi22bcyd");
+    let pair = SyncKey::parse("6m8mv8ex2brqnrmsb9fjuvfg7y").pair("c6o7dvmr2c4ud2fyv6woz2u4zi22bcyd");
     assert_eq!(
         pair.to_json(),
         json!([
@@ -116,22 +116,18 @@ fn derives_keys_from_an_agreed_number() {
 }
 
 #[test]
-fn the_group_is_what_it_should_be() {
+fn the_group_has_the_documented_parameters() {
     let Group { p, q, g } = Group::built_in();
     let one = BigUint::from(1_u32);
     assert_eq!((p.bits(), q.bits()), (3072, 256));
     assert_eq!((&p - &one) % &q, BigUint::ZERO);
     assert!(g > one && g.modpow(&q, &p) == one);
     let witness = BigUint::from(2_u32);
-    assert_eq!(
-        witness.modpow(&(&p - &one), &p),
-        one,
-        "p is no composite that shows itself"
-    );
-    assert_eq!(witness.modpow(&(&q - &one), &q), one, "nor is q");
+    assert_eq!(witness.modpow(&(&p - &one), &p), one, "p passes a Fermat test");
+    assert_eq!(witness.modpow(&(&q - &one), &q), one, "q passes a Fermat test");
 }
 
-/// Both sides of an agreement with these secrets, up to their second messages' proofs.
+/// Runs a key agreement of two parties with these secrets. Returns the keys of both.
 fn agree(receiver: &str, sender: &str) -> (Option<KeyPair>, Option<KeyPair>) {
     let (ours, first) = Party::begin("receiver");
     let (theirs, answer) = Party::begin("sender");
@@ -151,7 +147,7 @@ fn two_parties_agree_when_they_share_a_secret_and_only_then() {
 }
 
 #[test]
-fn a_party_believes_no_message_without_proof() {
+fn a_party_refuses_messages_without_a_valid_proof() {
     let meets = |change: fn(&mut Value)| {
         let (_, mut first) = Party::begin("sender");
         change(&mut first);

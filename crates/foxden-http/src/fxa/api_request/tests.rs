@@ -1,4 +1,4 @@
-//! When bodies are read, and which memory they take.
+//! Tests of when bodies are read, and of the memory that bodies and responses use.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -121,7 +121,7 @@ impl TestContext {
 }
 
 #[tokio::test]
-async fn no_body_is_read_before_it_is_known_whose_it_is() {
+async fn no_body_is_read_before_the_client_is_known() {
     let ctx = TestContext::new().await;
     let unknown = HEXLOWER.encode(&[9; 32]);
     let hawk = format!(r#"Hawk id="{unknown}", ts="1763690000", nonce="n", mac="bWFj""#);
@@ -153,9 +153,9 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
 
 /// A body that is too large is refused before the caller is identified.
 #[tokio::test]
-async fn the_announced_length_is_looked_at_first() {
+async fn the_announced_length_is_checked_first() {
     let ctx = TestContext::new().await;
-    for (path, most) in [
+    for (path, limit) in [
         ("/v1/account/login", MAX_BODY_BYTES),
         ("/v1/session/destroy", MAX_BODY_BYTES),
         ("/v1/account/device", MAX_DEVICE_BODY_BYTES),
@@ -164,7 +164,7 @@ async fn the_announced_length_is_looked_at_first() {
         let request = Request::post(path)
             .header("host", "sync.example.org")
             .header("content-type", "application/json")
-            .header("content-length", most + 1)
+            .header("content-length", limit + 1)
             .body(Body::new(UnreadBody));
         let answer = ctx.router.clone().oneshot(request.unwrap()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
@@ -172,15 +172,15 @@ async fn the_announced_length_is_looked_at_first() {
 }
 
 #[tokio::test]
-async fn a_body_takes_its_senders_memory_until_it_is_answered() {
+async fn a_body_uses_the_senders_memory_until_the_response() {
     let ctx = TestContext::new().await;
     let body = || Body::from(json!({ "name": "x".repeat(200) }).to_string());
     let held = ctx.memory.bodies.take(ctx.owner, 99_000).unwrap();
     let answer = ctx.send("POST", "/v1/account/device", &ctx.session, body()).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()["retry-after"], "10");
-    let said: Value = serde_json::from_slice(&to_bytes(answer.into_body(), 9999).await.unwrap()).unwrap();
-    assert_eq!((&said["errno"], said.get("retryAfter")), (&json!(201), None));
+    let error: Value = serde_json::from_slice(&to_bytes(answer.into_body(), 9999).await.unwrap()).unwrap();
+    assert_eq!((&error["errno"], error.get("retryAfter")), (&json!(201), None));
     let picture = ctx.send("POST", "/v1/avatar/upload", &ctx.session, "x".repeat(900).into());
     assert_eq!(picture.await.status(), StatusCode::SERVICE_UNAVAILABLE);
     // Clients without credentials have memory of their own.
@@ -190,17 +190,17 @@ async fn a_body_takes_its_senders_memory_until_it_is_answered() {
     let answer = ctx.send("POST", "/v1/account/device", &ctx.session, body()).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(ctx.memory.bodies.held(), 0);
-    let stranger = ctx
+    let held_by_others = ctx
         .memory
         .bodies
         .take(Owner::SmallBody([0, 0, 0, 0].into()), 50_000);
     let login = ctx.send("POST", "/v1/account/login", "", body()).await;
     assert_eq!(login.status(), StatusCode::SERVICE_UNAVAILABLE);
-    drop(stranger);
+    drop(held_by_others);
 }
 
 #[tokio::test]
-async fn an_answer_takes_its_readers_memory_until_it_is_taken() {
+async fn a_response_uses_the_readers_memory_until_it_is_read() {
     let ctx = TestContext::new().await;
     let commands = json!({ "availableCommands": { "a": "x".repeat(2000), "b": "x".repeat(2000), "c": "x".repeat(2000) } });
     let body = Body::from(commands.to_string());

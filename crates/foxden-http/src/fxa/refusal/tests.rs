@@ -51,7 +51,7 @@ const fn wait_of(error: &Unavailable) -> (Option<u64>, Option<u64>) {
 /// V7.12, V7.13: only a server that cannot answer any other request stops all requests of a browser, and for half a
 /// minute. The time of a limit concerns the request that met it.
 #[tokio::test]
-async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
+async fn only_server_failures_stop_all_calls_of_a_browser() {
     macro_rules! check_all {
         ($($errors:ident: $Error:ident $($limited:ident)?;)+) => {
             $(check(all_errors::$errors(), |error| match error {
@@ -81,7 +81,7 @@ async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
 
 /// Waiting does not help with mistakes of the client and features that are not offered.
 #[tokio::test]
-async fn what_waiting_does_not_mend_names_no_time() {
+async fn permanent_errors_have_no_retry_after() {
     for (name, error_body) in TABLES {
         for refusal in [
             Refusal::NotJson,
@@ -110,7 +110,7 @@ async fn what_waiting_does_not_mend_names_no_time() {
 
 /// The layer that adds the link prints the whole body again.
 #[tokio::test]
-async fn an_explained_refusal_says_the_same() {
+async fn a_refusal_with_a_link_has_the_same_retry_after() {
     let error_body = auth::error_body(&Unavailable::Busy.into());
     let response = error_body.print(Some("https://sync.example.org/docs/errors".to_owned()));
     assert_eq!(retry_after_in(response.headers()), Some(30));
@@ -120,8 +120,8 @@ async fn an_explained_refusal_says_the_same() {
 }
 
 #[test]
-fn the_log_is_told_what_lies_beneath() {
-    let note = OAuthError::ScopesRefused { scopes: "a b".into() };
-    assert_eq!(Refusal::from(note).why(), "scopes not allowed");
+fn the_log_has_the_causes_of_an_error() {
+    let error = OAuthError::ScopesRefused { scopes: "a b".into() };
+    assert_eq!(Refusal::from(error).why(), "scopes not allowed");
     assert!(Refusal::Skewed(7).why().contains("a minute"));
 }

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_for_those_who_ask_for_them() {
+    fn pages_are_for_top_level_navigations_only() {
         let wants = |accept: &str| {
             let request = Request::post("/")
                 .header(ACCEPT, accept)

@@ -125,7 +125,7 @@ async fn the_forms_are_where_clients_look_for_them() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_is_refused() {
+async fn a_body_that_is_no_form_is_refused() {
     let router = open("https://sync.example.org").await;
     let large = format!("username={}", "a".repeat(20_000));
     for body in [large.as_bytes(), b"username=\xff", b"username=%ff"] {

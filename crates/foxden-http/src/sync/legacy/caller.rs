@@ -26,7 +26,7 @@ pub(super) async fn authenticate(
         let why = "the credentials are not those of the user in the path";
         let from = peer.map(|peer| peer.address);
         let event = Event::new(EventKind::StorageRefused, EntryPoint::Basic, from).with_subject(&basic.name);
-        let event = event.at(parts.method.as_str(), parts.uri.path());
+        let event = event.with_request(parts.method.as_str(), parts.uri.path());
         sync.security_events.emit(&event.with_reason(why));
         return Err(Refusal::Unauthorized { why: why.into() });
     }

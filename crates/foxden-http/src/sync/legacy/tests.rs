@@ -1,4 +1,4 @@
-//! What a single request cannot show: the log, chunked bodies, and concurrency.
+//! Tests that need several requests or a slow one: the log, chunked bodies, and concurrency.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -176,14 +176,18 @@ async fn a_refusal_tells_the_log_why() {
 async fn a_store_that_is_elsewhere_is_named_in_the_log_alone() {
     let sync = surface("https://two.example.org").await;
     let reason = "the store is at node https://two.example.org, this node is https://sync.example.org";
-    let asked = request("GET", "/1.1/ann/info/collections", Body::empty());
-    assert_eq!(why(&sync, asked).await, (401, reason.to_owned()));
-    let asked = request("GET", "/1.1/ann/info/collections", Body::empty());
-    assert!(!text(serve(&sync, asked).await).await.contains("two.example.org"));
+    let counts_request = request("GET", "/1.1/ann/info/collections", Body::empty());
+    assert_eq!(why(&sync, counts_request).await, (401, reason.to_owned()));
+    let counts_request = request("GET", "/1.1/ann/info/collections", Body::empty());
+    assert!(
+        !text(serve(&sync, counts_request).await)
+            .await
+            .contains("two.example.org")
+    );
 }
 
 #[tokio::test]
-async fn the_log_is_told_whose_store_it_was() {
+async fn the_access_log_names_the_store() {
     let sync = surface(HERE).await;
     let mut users = BTreeSet::new();
     for method in ["GET", "PATCH"] {
@@ -203,8 +207,8 @@ async fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
             serve(&sync, request("PUT", path, body)).await.status()
         };
         let count = async || {
-            let asked = request("GET", "/1.1/ann/info/collection_counts", Body::empty());
-            text(serve(&sync, asked).await).await
+            let counts_request = request("GET", "/1.1/ann/info/collection_counts", Body::empty());
+            text(serve(&sync, counts_request).await).await
         };
         assert_eq!(send(true).await, StatusCode::BAD_REQUEST);
         assert_eq!(count().await, "{}");
@@ -215,7 +219,7 @@ async fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
 }
 
 #[tokio::test]
-async fn no_body_is_read_before_it_is_known_whose_it_is() {
+async fn no_body_is_read_before_the_client_is_known() {
     let sync = surface(HERE).await;
     for header in [
         String::new(),
@@ -290,8 +294,8 @@ async fn parallel_uploads_get_different_times() {
     }
     let times = writers.join_all().await.concat();
     assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), 200);
-    let asked = request("GET", "/1.1/ann/info/collection_counts", Body::empty());
-    assert_eq!(text(serve(&sync, asked).await).await, r#"{"c":200}"#);
+    let counts_request = request("GET", "/1.1/ann/info/collection_counts", Body::empty());
+    assert_eq!(text(serve(&sync, counts_request).await).await, r#"{"c":200}"#);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the answer to an upload tells of each object.
+//! The response to an upload, with the result of each object.
 
 use std::borrow::Cow;
 

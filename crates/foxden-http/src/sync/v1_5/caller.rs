@@ -59,7 +59,7 @@ pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> R
     let content_type = content_type
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if hawk.vouches_for(content_type, body) {
+    if hawk.has_hash_of(content_type, body) {
         Ok(())
     } else {
         Err(refuse(&AuthFailure::WrongHash))
@@ -74,7 +74,7 @@ fn report(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, 
     let from = peer.map(|peer| peer.address);
     let (user, why) = (target.user.to_string(), failure.to_string());
     let event = Event::new(EventKind::StorageRefused, EntryPoint::Storage, from);
-    let event = event.at(parts.method.as_str(), parts.uri.path());
+    let event = event.with_request(parts.method.as_str(), parts.uri.path());
     sync.security_events
         .emit(&event.with_subject(&user).with_reason(&why));
 }
@@ -105,7 +105,7 @@ fn check<'r>(
             return Err(AuthFailure::Skewed { seconds: skew });
         }
     }
-    if sync.is_strict_about_nodes && *token.node != *sync.site.public_url.base() {
+    if sync.verifies_token_node && *token.node != *sync.site.public_url.base() {
         let ours = sync.site.public_url.base();
         return Err(AuthFailure::OtherNode {
             token: token.node.clone(),

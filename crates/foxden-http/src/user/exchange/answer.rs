@@ -234,7 +234,7 @@ mod tests {
     use crate::wire::retry_after::retry_after_in;
 
     #[test]
-    fn what_waiting_mends_names_a_time() {
+    fn temporary_errors_have_a_retry_after() {
         for (refusal, wait) in [
             (Refusal::UploadInProgress, Some(30)),
             (Refusal::NetworkMemoryFull, Some(30)),

@@ -71,7 +71,7 @@ pub(super) enum ChannelError {
     Full,
 }
 
-/// What a client reads from a channel.
+/// The result of reading a channel.
 #[derive(Debug)]
 pub(super) enum ReadMessage {
     /// The message, and its tag once a client has written one.

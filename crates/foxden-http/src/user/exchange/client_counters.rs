@@ -6,7 +6,7 @@ use foxden_model::{CounterSpec, Counters, LogThrottle, MemoryCounters, Width};
 
 use super::client_networks::ClientNetworks;
 
-/// What happens to networks that exceed their limits.
+/// How networks that exceed their limits are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AbuseControl {
     /// They are refused until their window has passed.
@@ -61,7 +61,7 @@ pub(super) struct ClientCounters {
     notices: [LogThrottle; 3],
 }
 
-/// What is counted.
+/// The counted events.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Requests,
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_often_waits_and_is_served_again() {
+    fn a_client_that_asks_too_often_waits_and_is_served_again() {
         let counters = refusing();
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..3500 {
@@ -238,7 +238,7 @@ mod tests {
 
     /// A client that keeps asking while it is refused delays neither itself nor its neighbours.
     #[test]
-    fn what_is_refused_is_not_counted() {
+    fn refused_requests_are_not_counted() {
         let counters = refusing();
         for second in 0..3600 {
             for _ in 0..20 {
@@ -317,7 +317,7 @@ mod tests {
     /// Sixty-nine addresses of one network once took every channel. A wide network has four times the limit of one
     /// address.
     #[test]
-    fn neighbours_share_what_a_wide_network_has() {
+    fn neighbours_share_the_limit_of_their_wide_network() {
         type Neighbour = fn(u8) -> String;
         let networks: [(Neighbour, usize); 3] = [
             (|host| format!("192.0.2.{host}"), 240),
@@ -353,7 +353,7 @@ mod tests {
 
     /// Requests from many networks neither evict counters nor grow the memory.
     #[test]
-    fn strangers_wash_nothing_out() {
+    fn unknown_clients_evict_nothing() {
         let counters = refusing();
         let one = address("192.0.2.1");
         for _ in 0..100 {

@@ -18,7 +18,7 @@ pub(super) type NetworkPrefix = (Width, u64);
 /// How much each network holds. Networks that hold nothing take no memory.
 #[derive(Debug)]
 pub(super) struct NetworkShares {
-    /// What one IPv4 address or IPv6 /64 may hold.
+    /// The limits of one IPv4 address or IPv6 /64.
     narrow: usize,
     held: HashMap<NetworkPrefix, usize>,
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_leaves_nothing() {
+    fn released_counts_leave_no_entry() {
         let mut shares = NetworkShares::new(10);
         for address in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
             shares.take(networks(address), 3);

@@ -31,7 +31,7 @@ pub(super) type LargerNetworks = HashMap<NetworkPrefix, usize>;
 #[derive(Debug)]
 struct BudgetState {
     left: usize,
-    /// What the messages of each network hold.
+    /// The bytes of each network's messages.
     shares: NetworkShares,
     /// Messages that are being received.
     incoming: HashMap<u64, MessageState>,

@@ -1,4 +1,4 @@
-//! What a conforming key exchange does, by the numbers of list K10.
+//! Tests of a conforming key exchange, by the numbers of list K10.
 
 mod bounds;
 mod race;
@@ -261,7 +261,7 @@ async fn only_the_first_message_finds_the_channel_empty() {
 
 /// K10.15: a message replaces the one that it answers, once.
 #[tokio::test]
-async fn an_answer_replaces_what_it_answers() {
+async fn an_answer_replaces_the_message_that_it_answers() {
     let ctx = context();
     let k = ctx.channel().await;
     let x = ctx.put('a', &k, "x").await.tag.unwrap();
@@ -302,7 +302,7 @@ async fn if_match_decides() {
 
 /// K10.19: polling is free.
 #[tokio::test]
-async fn what_the_client_knows_is_not_counted() {
+async fn polls_that_return_304_are_not_counted() {
     let ctx = context();
     let k = ctx.channel().await;
     let x = ctx.put('a', &k, "x").await.tag.unwrap();

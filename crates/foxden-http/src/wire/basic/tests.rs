@@ -81,7 +81,7 @@ fn the_scheme_may_be_spelled_in_any_case() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn each_fault_of_the_header_has_its_error() {
     let long = format!("Basic {}", "YWFh".repeat(MAX_HEADER / 4));
     for (values, why) in [
         (&[][..], NoBasic::Anonymous),

@@ -132,7 +132,7 @@ fn numbers_are_read_in_many_digits() {
 }
 
 #[test]
-fn what_is_remembered_is_bounded() {
+fn the_used_challenges_are_bounded() {
     let mut used = UsedChallenges::default();
     for at in 0..=MAX_ENTRIES as u128 {
         *used.tries_of(at.to_be_bytes()) = MAX_TRIES;

@@ -42,8 +42,8 @@ fn storage_vectors_are_accepted() {
     let put = HawkHeader::parse(&put).unwrap();
     let path = "/1.5/42/storage/bookmarks/a";
     assert!(put.is_signed_with(&key, &request("PUT", path, "sync.example.org")));
-    assert!(put.vouches_for("application/json; charset=utf-8", br#"{"payload":"x"}"#));
-    assert!(!put.vouches_for("application/json", br#"{"payload":"y"}"#));
+    assert!(put.has_hash_of("application/json; charset=utf-8", br#"{"payload":"x"}"#));
+    assert!(!put.has_hash_of("application/json", br#"{"payload":"y"}"#));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn session_vectors_are_accepted() {
     let destroy = HawkHeader::parse(&destroy).unwrap();
     let path = "/v1/session/destroy?service=sync";
     assert!(destroy.is_signed_with(&key, &request("POST", path, "accounts.example.org")));
-    assert!(destroy.vouches_for("application/json", b"{}"));
+    assert!(destroy.has_hash_of("application/json", b"{}"));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_stripped_prefix_is_signed_with_the_rest() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_attribute_is_named() {
     for (header, error) in [
         ("", BadHawk::OtherScheme),
         ("Basic dTpw", BadHawk::OtherScheme),

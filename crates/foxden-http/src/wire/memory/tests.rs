@@ -23,7 +23,7 @@ fn client(address: &str) -> Owner {
 }
 
 #[test]
-fn what_is_in_use_is_told_for_each_budget() {
+fn the_use_of_each_budget_is_reported() {
     let memory = Memory::default();
     assert_eq!(memory.in_use(), MemoryInUse::default());
     let body = memory.bodies.take(ANN, 1000).unwrap();
@@ -62,7 +62,7 @@ fn an_account_has_a_quarter_of_what_others_left() {
 
 /// Nine accounts once held all memory and kept even short lists from everyone else.
 #[test]
-fn an_account_more_finds_room_beside_those_that_hold_all_they_may() {
+fn another_account_finds_room_beside_those_at_their_limits() {
     let memory = Memory::default();
     let mut places = Vec::new();
     for number in 0..20 {
@@ -78,7 +78,7 @@ fn an_account_more_finds_room_beside_those_that_hold_all_they_may() {
 
 /// No setting excludes any single request.
 #[test]
-fn what_is_alone_is_never_too_large() {
+fn a_lone_body_is_never_too_large() {
     let budget = budget(10);
     let alone = budget.take(ANN, 1000).unwrap();
     assert!(budget.take(ANN, 1).is_err());
@@ -121,13 +121,13 @@ fn networks_are_counted_in_all_their_widths() {
 
 /// Unauthenticated clients, however many addresses they have, do not exclude authenticated ones.
 #[test]
-fn strangers_leave_room_for_those_who_are_proven() {
+fn unknown_clients_leave_room_for_authenticated_ones() {
     let memory = Memory::default();
     for budget in [&memory.bodies, &memory.answers] {
         let mut places = Vec::new();
         for network in 0..64 {
-            let stranger = client(&format!("192.0.{network}.1"));
-            places.extend(std::iter::from_fn(|| budget.take(stranger, 10_000).ok()));
+            let unknown = client(&format!("192.0.{network}.1"));
+            places.extend(std::iter::from_fn(|| budget.take(unknown, 10_000).ok()));
         }
         assert!(budget.held() <= 8_000_000, "{}", budget.held());
         for owner in [Owner::Store(UserId(1)), ANN] {
@@ -143,7 +143,7 @@ fn strangers_leave_room_for_those_who_are_proven() {
 
 /// Announced bytes take nothing from others until they arrive.
 #[test]
-fn what_is_to_come_is_counted_as_it_comes() {
+fn announced_bytes_are_counted_when_they_arrive() {
     let budget = budget(1600);
     let expected: Vec<_> = (0..100)
         .map(|_| budget.reserve(client("192.0.2.1"), 90).unwrap())
@@ -170,7 +170,7 @@ fn what_is_to_come_is_counted_as_it_comes() {
 
 /// A client that is refused because others hold all memory has used up nothing.
 #[test]
-fn only_who_fills_its_own_share_is_written_down() {
+fn only_an_owner_that_fills_its_own_share_is_logged() {
     let told: Arc<AtomicU64> = Arc::default();
     let hears = Arc::clone(&told);
     let security_events = SecurityEvents::new(move |_| {
@@ -203,7 +203,7 @@ fn only_who_fills_its_own_share_is_written_down() {
 
 /// Many clients may share a private address. It has more than others, and no more than all unauthenticated clients.
 #[test]
-fn a_private_network_may_hold_what_all_strangers_may() {
+fn a_private_network_may_use_the_share_of_all_unknown_clients() {
     let budget = budget(1600);
     let house = budget.take(client("192.168.1.1"), 790).unwrap();
     assert!(budget.take(client("192.168.1.2"), 20).is_err());
@@ -231,7 +231,7 @@ fn brief_bodies_have_room_of_their_own() {
 }
 
 #[test]
-fn what_was_refused_is_not_counted() {
+fn refused_bodies_are_not_counted() {
     let budget = budget(1600);
     let one = budget.take(client("192.0.2.1"), 100).unwrap();
     let other = budget.take(client("192.0.2.2"), 100).unwrap();

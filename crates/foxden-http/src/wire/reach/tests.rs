@@ -80,7 +80,7 @@ fn browsers_and_programs_of_this_machine_show_nothing() {
 }
 
 #[test]
-fn every_proxy_gives_itself_away_by_what_it_adds() {
+fn every_proxy_is_recognised_by_its_headers() {
     for name in [
         "Via",
         "Forwarded",
@@ -196,7 +196,7 @@ fn a_page_at_another_name_gives_the_proxy_away() {
 }
 
 #[test]
-fn what_a_stranger_wrote_is_cut_and_printable() {
+fn text_of_a_client_is_truncated_and_escaped() {
     let long = "\u{e9}a".repeat(500);
     let Some(RemoteEvidence::Host(shown)) = evidence(Version::HTTP_11, "/", &[("host", &long)]) else {
         panic!("no evidence");

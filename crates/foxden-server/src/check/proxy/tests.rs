@@ -1,4 +1,4 @@
-//! What is said of proxies that change requests.
+//! Tests of findings about proxies that change requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -8,7 +8,7 @@ use foxden_model::{Network, UserId, Width};
 
 use crate::config::http::Http;
 
-/// What connections are counted by.
+/// The keys by which connections are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKey {
     /// The clients of a network, by its width and its first bits.

@@ -1,4 +1,4 @@
-//! What one connection is doing, and whether its client is too slow.
+//! The state of a connection, and whether its client is too slow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -20,7 +20,7 @@ const GRACE: u64 = 1000;
 /// Milliseconds that a slow client gets when the program stops.
 pub const STOP_GRACE: u64 = 3000;
 
-/// What one connection is doing.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct ConnectionState {
     now: Arc<AtomicU64>,
@@ -61,7 +61,7 @@ enum Linger {
     Never = 2,
 }
 
-/// What a connection does at the moment.
+/// The phases of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// It waits for the next request.

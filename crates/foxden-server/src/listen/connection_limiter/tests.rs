@@ -178,7 +178,7 @@ async fn a_client_behind_a_proxy_keeps_its_share() {
 }
 
 #[tokio::test]
-async fn a_users_unread_answers_wait_on_few_connections() {
+async fn unread_answers_of_a_user_hold_few_connections() {
     let limiter = limiter(64);
     let mut all = Vec::new();
     for number in 0..10 {

@@ -83,7 +83,7 @@ fn nothing_stands_between_on_this_machine_alone() {
 
 /// After the first evidence no request looks private any more, whatever it shows.
 #[test]
-fn what_was_seen_once_stays() {
+fn evidence_is_permanent() {
     let handler = handler(true);
     let here = Some("127.0.0.1");
     assert!(peer_at(&handler, here, &[("host", "localhost:5000")]).is_direct);

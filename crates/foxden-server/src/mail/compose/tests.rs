@@ -1,4 +1,4 @@
-//! What mails look like on the wire.
+//! Tests of mails on the wire.
 
 use foxden_accounts::{AccountId, Mail, QueuedMail};
 

@@ -54,9 +54,9 @@ fn the_page_explains_every_key() {
         QueuedEvent::of(
             &Event::new(what, EntryPoint::Storage, Some(from.parse().unwrap()))
                 .with_subject("a")
-                .of(AccountId([1; 16]))
+                .with_account(AccountId([1; 16]))
                 .with_reason("b")
-                .at("GET", "/"),
+                .with_request("GET", "/"),
             NOW,
         )
     };

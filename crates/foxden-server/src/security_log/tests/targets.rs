@@ -25,7 +25,7 @@ fn tell_in_vain(log: &SecurityLog, event: &Event<'_>) {
 }
 
 #[test]
-fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
+fn a_log_file_is_private_and_recreated_after_rotation() {
     let context = TestContext::new();
     tell(&context.log, &created("ann"));
     let mode = fs::metadata(context.file()).unwrap().permissions().mode();
@@ -120,7 +120,7 @@ fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
 
 /// A slow target delays no request; a line counts the lost events.
 #[test]
-fn what_is_lost_is_counted() {
+fn lost_lines_are_counted() {
     const TOLD: u64 = 20_000;
     let context = TestContext::new();
     let path = context.folder.join("syslog");

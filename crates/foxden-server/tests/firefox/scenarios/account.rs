@@ -1,4 +1,4 @@
-//! What people do to their account: a new name, a new password, a reset, an end.
+//! Scenarios of account management: display name, change of password, reset, deletion.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,12 +88,12 @@ fn reset(test: &mut TestContext, person: &mut Person) -> Result<()> {
     page::fill(&mut test.b, &[("code", &"0".repeat(32))])?;
     page::submit(&mut test.b)?;
     page::wait_for_state(&mut test.b, "error")?;
-    let said = page::text(&mut test.b, "#code-error")?;
-    assert!(said.contains("not the code"), "{said}");
-    assert!(said.contains("Two tries are left"), "{said}");
+    let error = page::text(&mut test.b, "#code-error")?;
+    assert!(error.contains("not the code"), "{error}");
+    assert!(error.contains("Two tries are left"), "{error}");
 
-    let said = test.server.run(&["user", "code", &person.email])?;
-    let code = code(&said).with_context(|| format!("no code in: {said}"))?;
+    let output = test.server.run(&["user", "code", &person.email])?;
+    let code = code(&output).with_context(|| format!("no code in: {output}"))?;
     page::fill(&mut test.b, &[("code", code)])?;
     page::submit(&mut test.b)?;
     page::wait_for_step(&mut test.b, "new-password")?;
@@ -109,8 +109,9 @@ fn reset(test: &mut TestContext, person: &mut Person) -> Result<()> {
 }
 
 /// The code in the output of the program: 32 digits.
-fn code(said: &str) -> Option<&str> {
-    said.split_whitespace()
+fn code(output: &str) -> Option<&str> {
+    output
+        .split_whitespace()
         .find(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
@@ -132,7 +133,7 @@ fn deletion_leaves_nothing() -> Result<()> {
         let folder = test.server.data();
         test.server.stop();
         assert!(
-            !holding(&folder, &[&ann.email, &uid, &client])?.is_empty(),
+            !find_texts(&folder, &[&ann.email, &uid, &client])?.is_empty(),
             "the search finds nothing at all"
         );
         test.server.resume()?;
@@ -151,7 +152,7 @@ fn deletion_leaves_nothing() -> Result<()> {
         }
         test.server.stop();
         assert_eq!(
-            holding(&folder, &[&ann.email, &uid, &client])?,
+            find_texts(&folder, &[&ann.email, &uid, &client])?,
             Vec::<String>::new()
         );
         test.server.resume()
@@ -198,8 +199,8 @@ pub(super) fn sign_in_again(browser: &mut Browser, server: &Server, person: &Per
     page::wait_until_connected(browser)
 }
 
-/// Every file below a folder that holds one of these texts, and which. A uid counts as bytes too.
-fn holding(folder: &Path, texts: &[&str]) -> Result<Vec<String>> {
+/// Returns which of these texts occur in files below a folder, and where. Hexadecimal texts are also sought as raw bytes.
+fn find_texts(folder: &Path, texts: &[&str]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for file in files(folder)? {
         let bytes = fs::read(&file)?;

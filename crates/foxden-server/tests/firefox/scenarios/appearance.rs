@@ -122,8 +122,11 @@ fn foreign_name_is_explained() -> Result<()> {
             .marionette
             .navigate(&format!("http://{PLAIN_HOST}:{port}/"))?;
 
-        let said = page::text(&mut test.a, "main")?;
-        assert!(said.contains(PLAIN_HOST) || said.contains("public"), "{said}");
+        let message = page::text(&mut test.a, "main")?;
+        assert!(
+            message.contains(PLAIN_HOST) || message.contains("public"),
+            "{message}"
+        );
         no_faults(&check_page(&mut test.a, "foreign-name")?)
     })
 }
@@ -141,8 +144,8 @@ fn pages_help_without_script() -> Result<()> {
         for (name, path) in STEPPED {
             let url = format!("{}{path}", test.server.url);
             test.a.marionette.navigate(&url)?;
-            let said = text(&mut test.a, "noscript")?;
-            assert!(said.contains("needs its script"), "{path}: {said}");
+            let message = text(&mut test.a, "noscript")?;
+            assert!(message.contains("needs its script"), "{path}: {message}");
             let file = format!("screenshots/no-script-{name}.png");
             picture(&mut test.a, &artefacts().join(file))?;
         }

@@ -1,4 +1,4 @@
-//! What can go wrong during a sign-in. Each case ends well, or on a page that helps.
+//! Sign-ins that go wrong. Each case ends well, or on a page that helps.
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -23,8 +23,8 @@ fn wrong_password_is_said() -> Result<()> {
         page::submit(&mut test.b)?;
 
         page::wait_for_state(&mut test.b, "error")?;
-        let said = page::text(&mut test.b, "#password-error")?;
-        assert!(said.contains("does not fit"), "{said}");
+        let message = page::text(&mut test.b, "#password-error")?;
+        assert!(message.contains("does not fit"), "{message}");
         let field = test.b.marionette.find("#password")?.context("the field stays")?;
         let is_marked = test.b.marionette.attribute(&field, "aria-invalid")?;
         assert_eq!(is_marked.as_deref(), Some("true"));
@@ -47,23 +47,23 @@ fn a_lockout_is_said_and_stops_no_browser() -> Result<()> {
         page::wait_for_step(&mut test.b, "password")?;
         // One that is repeated is no further try.
         let mut tries = 0;
-        let said = wait_for("the lockout to be said", sync::SYNC_LIMIT, || {
+        let message = wait_for("the lockout to be said", sync::SYNC_LIMIT, || {
             tries += 1;
             page::fill(&mut test.b, &[("password", &format!("not that one {tries}"))])?;
             page::submit(&mut test.b)?;
             page::wait_for_state(&mut test.b, "error")?;
-            let said = page::text(&mut test.b, "main")?;
-            Ok(said.contains("Too many tries").then_some(said))
+            let message = page::text(&mut test.b, "main")?;
+            Ok(message.contains("Too many tries").then_some(message))
         })?;
 
         let script = r#"
             const minutes = [10, 11, 12, 13, 14, 15, 16, 17, 18].map((minute) => new Date(Date.now() + minute * 60_000));
             return minutes.map((time) => time.toLocaleString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));"#;
         let times = test.b.marionette.content(script, json!(null))?;
-        let is_said = |time: &serde_json::Value| time.as_str().is_some_and(|time| said.contains(time));
+        let is_said = |time: &serde_json::Value| time.as_str().is_some_and(|time| message.contains(time));
         assert!(
             times.as_array().is_some_and(|times| times.iter().any(is_said)),
-            "{times}: {said}"
+            "{times}: {message}"
         );
         assert_eq!(sync::devices(&mut test.a)?.len(), 1);
         sync::sync_well(&mut test.a)
@@ -80,8 +80,8 @@ fn typing_mistakes_are_said() -> Result<()> {
         page::fill(&mut test.a, &[("email", "ann")])?;
         page::submit(&mut test.a)?;
         page::wait_for_state(&mut test.a, "error")?;
-        let said = page::text(&mut test.a, "#email-error")?;
-        assert!(said.contains('@'), "{said}");
+        let message = page::text(&mut test.a, "#email-error")?;
+        assert!(message.contains('@'), "{message}");
 
         page::fill(&mut test.a, &[("email", "ann@example.org")])?;
         page::submit(&mut test.a)?;
@@ -167,8 +167,8 @@ fn second_account_is_refused() -> Result<()> {
         page::give_password(&mut test.a, &bea)?;
         page::wait_for_step(&mut test.a, "other")?;
 
-        let said = page::status(&mut test.a)?;
-        assert!(said.contains(&ann.email), "{said}");
+        let message = page::status(&mut test.a)?;
+        assert!(message.contains(&ann.email), "{message}");
         assert_eq!(sync::state(&mut test.a)?["email"], json!(ann.email));
         let address = test.a.pref("identity.fxaccounts.auth.uri")?;
         assert_eq!(address, json!(format!("{}/v1", test.server.url)));

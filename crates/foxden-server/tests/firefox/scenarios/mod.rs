@@ -1,4 +1,4 @@
-//! What users do, one module for each subject.
+//! Scenarios of users, one module for each subject.
 
 mod account;
 mod appearance;

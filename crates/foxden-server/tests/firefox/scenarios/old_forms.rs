@@ -257,15 +257,15 @@ fn send(browser: &mut Browser, fields: &[(&str, &str)], words: &str) -> Result<(
 }
 
 fn expect(browser: &mut Browser, words: &str) -> Result<()> {
-    let mut said = String::new();
+    let mut message = String::new();
     let outcome = wait_for(&format!("the words {words}"), STEP_LIMIT, || {
         // A page that is just being replaced cannot answer.
         if let Ok(Some(main)) = browser.marionette.find("main") {
-            said = browser.marionette.text(&main).unwrap_or_default();
+            message = browser.marionette.text(&main).unwrap_or_default();
         }
-        Ok(said.contains(words).then_some(()))
+        Ok(message.contains(words).then_some(()))
     });
-    outcome.with_context(|| format!("the page says: {said}"))
+    outcome.with_context(|| format!("the page says: {message}"))
 }
 
 /// After an error the focus is on the field that caused it.
@@ -278,10 +278,10 @@ fn expect_focus(browser: &mut Browser, id: &str) -> Result<()> {
 
 /// The code that the operator sees.
 fn reset_code(server: &Server, name: &str) -> Result<String> {
-    let said = server.run(&["user", "code", name])?;
+    let message = server.run(&["user", "code", name])?;
     let is_code = |word: &&str| word.len() == 19 && word.split('-').all(|group| group.len() == 4);
-    let code = said.split_whitespace().find(is_code);
-    Ok(code.with_context(|| format!("no code in: {said}"))?.to_owned())
+    let code = message.split_whitespace().find(is_code);
+    Ok(code.with_context(|| format!("no code in: {message}"))?.to_owned())
 }
 
 /// The result of the sum on the page, whose numbers are written in digits.

@@ -24,15 +24,15 @@ fn sign_up_needs_the_operators_code() -> Result<()> {
         page::open_sign_in(&mut test.a, &test.server.url)?;
         page::make_account(&mut test.a, &ann)?;
         page::wait_for_step(&mut test.a, "code")?;
-        let said = test.server.run(&["user", "code", &ann.email])?;
-        let code = code(&said).with_context(|| format!("no code in: {said}"))?;
+        let message = test.server.run(&["user", "code", &ann.email])?;
+        let code = code(&message).with_context(|| format!("no code in: {message}"))?;
         let wrong = if code == "000000" { "000001" } else { "000000" };
 
         page::fill(&mut test.a, &[("code", wrong)])?;
         page::submit(&mut test.a)?;
         page::wait_for_state(&mut test.a, "error")?;
-        let said = page::text(&mut test.a, "#code-error")?;
-        assert!(said.contains("not the code"), "{said}");
+        let message = page::text(&mut test.a, "#code-error")?;
+        assert!(message.contains("not the code"), "{message}");
 
         page::fill(&mut test.a, &[("code", code)])?;
         page::submit(&mut test.a)?;
@@ -50,17 +50,17 @@ fn sign_up_needs_the_operators_code() -> Result<()> {
 fn invitation_makes_one_account() -> Result<()> {
     scenario("invitation", |test| {
         go_public(test)?;
-        let said = test.server.run(&["invite"])?;
-        let link = said.split_whitespace().find(|word| word.contains("/invite#"));
-        let link = link.with_context(|| format!("no link in: {said}"))?;
+        let message = test.server.run(&["invite"])?;
+        let link = message.split_whitespace().find(|word| word.contains("/invite#"));
+        let link = link.with_context(|| format!("no link in: {message}"))?;
         let (ann, bea) = (Person::ann(), Person::new("bea@example.org"));
 
         fill_invitation(test, link, &ann)?;
         page::wait_for_step(&mut test.b, "made")?;
         fill_invitation(test, link, &bea)?;
         page::wait_for_state(&mut test.b, "error")?;
-        let said = page::text(&mut test.b, "main")?;
-        assert!(said.contains("invitation"), "{said}");
+        let message = page::text(&mut test.b, "main")?;
+        assert!(message.contains("invitation"), "{message}");
 
         page::open_sign_in(&mut test.a, &test.server.url)?;
         page::give_address(&mut test.a, &bea)?;
@@ -68,8 +68,8 @@ fn invitation_makes_one_account() -> Result<()> {
         page::wait_for_step(&mut test.a, "password")?;
         page::give_password(&mut test.a, &bea)?;
         page::wait_for_state(&mut test.a, "error")?;
-        let said = page::status(&mut test.a)?;
-        assert!(said.contains("no account"), "{said}");
+        let message = page::status(&mut test.a)?;
+        assert!(message.contains("no account"), "{message}");
         page::press(&mut test.a, "[data-go=start]")?;
         page::give_address(&mut test.a, &ann)?;
         page::wait_for_step(&mut test.a, "password")?;
@@ -120,7 +120,8 @@ fn leave(test: &mut TestContext) -> Result<()> {
 }
 
 /// The code in the output of the program: six digits.
-fn code(said: &str) -> Option<&str> {
-    said.split_whitespace()
+fn code(message: &str) -> Option<&str> {
+    message
+        .split_whitespace()
         .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -1,4 +1,4 @@
-//! What changes in an account: the password, the key, the devices, and its end.
+//! Changes of an account: the password, the key, the devices, and its deletion.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::first::fill;
 use super::servers::{ANN, PASSWORD, TestServers};
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 use foxden_test_support::client::legacy::key::SyncKey;
 use foxden_test_support::client::legacy::storage::Stop;
 
@@ -35,7 +35,7 @@ pub fn a_new_password_is_asked_for_everywhere(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    let mut desktop = laptop.another(Habit::Android);
+    let mut desktop = laptop.another(Platform::Android);
     desktop.sync().unwrap();
 
     let (server, name) = (servers.server(), laptop.name());
@@ -60,11 +60,11 @@ pub fn a_new_password_is_asked_for_everywhere(servers: &TestServers) {
 
 /// The person changes the sync key: the store is wiped and filled under the new one. A device with the old key
 /// understands nothing until it is told.
-pub fn a_new_key_makes_everything_anew(servers: &TestServers) {
+pub fn a_new_key_creates_a_new_store(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    let mut desktop = laptop.another(Habit::Desktop);
+    let mut desktop = laptop.another(Platform::Desktop);
     desktop.sync().unwrap();
     desktop
         .engine("forms")
@@ -85,10 +85,10 @@ pub fn a_wiped_store_is_filled_again(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    let mut desktop = laptop.another(Habit::Desktop);
+    let mut desktop = laptop.another(Platform::Desktop);
     desktop.sync().unwrap();
 
-    let unsure = laptop.node().ask("DELETE", "/storage", |call| call);
+    let unsure = laptop.node().send_unchecked("DELETE", "/storage", |call| call);
     assert_eq!(unsure.expect(400).text(), "4");
     assert!(laptop.node().collections("").unwrap().contains_key("bookmarks"));
     laptop.node().delete("/storage").unwrap();
@@ -117,7 +117,7 @@ pub fn a_wiped_store_is_filled_again(servers: &TestServers) {
 /// A device that is disconnected takes its entry with it; others stay.
 pub fn a_device_is_removed_from_the_list(servers: &TestServers) {
     let mut laptop = servers.ann();
-    let mut desktop = laptop.another(Habit::Desktop);
+    let mut desktop = laptop.another(Platform::Desktop);
     desktop.sync().unwrap();
     let mut ids = laptop.node().ids("/storage/clients").unwrap();
     ids.sort();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::servers::{ANN, PASSWORD, TestServers};
 use foxden_test_support::client::legacy::account::{self, StorageLocation};
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::legacy::storage::Received;
 
@@ -96,7 +96,7 @@ pub fn a_person_starts_to_sync(servers: &TestServers) {
     assert_eq!(members, ["IV", "ciphertext", "hmac"]);
     the_dialogue_of_the_store(&mut device);
 
-    let mut again = device.another(Habit::Desktop);
+    let mut again = device.another(Platform::Desktop);
     again.sync().unwrap();
     device.sync().unwrap();
     again.is_alike(&device);
@@ -104,7 +104,7 @@ pub fn a_person_starts_to_sync(servers: &TestServers) {
     assert!(!logs.contains(PASSWORD) && !logs.contains(proof.trim_start_matches("Basic ")));
 }
 
-/// What the browser shows about the store when it is asked.
+/// The state of the store as the browser shows it.
 fn the_dialogue_of_the_store(device: &mut Device) {
     let node = device.node();
     let usage = node.get("/info/collection_usage").unwrap().json();
@@ -128,7 +128,7 @@ pub fn changes_travel_between_devices(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    let mut desktop = laptop.another(Habit::Desktop);
+    let mut desktop = laptop.another(Platform::Desktop);
     desktop.sync().unwrap();
     laptop.sync().unwrap();
     laptop.is_alike(&desktop);
@@ -173,12 +173,12 @@ pub fn small_devices_fetch_in_parts(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    for habit in [Habit::Mobile, Habit::Android] {
-        let mut small = laptop.another(habit);
+    for platform in [Platform::Mobile, Platform::Android] {
+        let mut small = laptop.another(platform);
         small.sync().unwrap();
         small
             .engine("bookmarks")
-            .put("fromtelephone", json!({ "title": format!("{habit:?}") }));
+            .put("fromtelephone", json!({ "title": format!("{platform:?}") }));
         small.sync().unwrap();
         laptop.sync().unwrap();
         small.is_alike(&laptop);
@@ -197,6 +197,6 @@ pub fn any_password_works(servers: &TestServers) {
         account::register(&server, &address, password);
         let mut desktop = Device::first(&server, &address, password);
         desktop.sync().unwrap();
-        desktop.another(Habit::Android).sync().unwrap();
+        desktop.another(Platform::Android).sync().unwrap();
     }
 }

@@ -14,7 +14,7 @@ mod persons;
 mod together;
 mod trouble;
 
-use servers::{Shape, TestServers};
+use servers::{TestServers, Topology};
 
 /// Runs each scenario against one process, and against split ones.
 macro_rules! in_both_shapes {
@@ -22,13 +22,13 @@ macro_rules! in_both_shapes {
         mod all_in_one {
             $(#[test]
             fn $scenario() {
-                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::TestServers::start(crate::legacy_flow::Shape::AllInOne, &[]));
+                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::TestServers::start(crate::legacy_flow::Topology::AllInOne, &[]));
             })*
         }
         mod split {
             $(#[test]
             fn $scenario() {
-                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::TestServers::start(crate::legacy_flow::Shape::Split, &[]));
+                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::TestServers::start(crate::legacy_flow::Topology::Split, &[]));
             })*
         }
     };
@@ -42,7 +42,7 @@ in_both_shapes!(
     pairing::a_second_device_joins_and_reads_everything,
     pairing::a_mistyped_pin_joins_no_device,
     changes::a_new_password_is_asked_for_everywhere,
-    changes::a_new_key_makes_everything_anew,
+    changes::a_new_key_creates_a_new_store,
     changes::a_wiped_store_is_filled_again,
     changes::a_device_is_removed_from_the_list,
     changes::a_closed_account_leaves_nothing,

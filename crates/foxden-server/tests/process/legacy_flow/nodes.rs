@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::first::fill;
-use super::servers::{ANN, PASSWORD, Shape, TestServers};
+use super::servers::{ANN, PASSWORD, TestServers, Topology};
 use foxden_test_support::client::browser::Session;
 use foxden_test_support::client::legacy::account::{self, StorageLocation};
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 use foxden_test_support::client::legacy::storage::{Node, Stop};
 
 /// New people go to the node with the fewest and stay there. The other one knows their passwords, too, and
 /// answers 401 all the same: it is not their node.
 #[test]
 fn people_are_spread_and_stay() {
-    let servers = TestServers::start(Shape::Split, &[]);
+    let servers = TestServers::start(Topology::Split, &[]);
     let server = servers.server();
     let mut used = BTreeSet::new();
     for number in 0..6 {
@@ -30,7 +30,9 @@ fn people_are_spread_and_stay() {
         );
         let other = servers.bases().into_iter().find(|other| *other != base).unwrap();
         let mut stranger = Node::at(&other, &name, account::basic(&name, PASSWORD));
-        let refused = stranger.ask("GET", "/info/collections", |call| call).expect(401);
+        let refused = stranger
+            .send_unchecked("GET", "/info/collections", |call| call)
+            .expect(401);
         assert_eq!(refused.header("www-authenticate"), Some("Basic realm=\"Sync\""));
         used.insert(base);
     }
@@ -41,11 +43,11 @@ fn people_are_spread_and_stay() {
 /// empty store there and fills it; the other devices follow, and nothing is lost. Firefox is sent there, too.
 #[test]
 fn a_moved_user_keeps_all_data() {
-    let servers = TestServers::start(Shape::Split, &[]);
+    let servers = TestServers::start(Topology::Split, &[]);
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    let mut telephone = laptop.another(Habit::Android);
+    let mut telephone = laptop.another(Platform::Android);
     telephone.sync().unwrap();
     laptop.sync().unwrap();
     let before = laptop.everything().len();
@@ -92,7 +94,7 @@ fn a_moved_user_keeps_all_data() {
 /// No node accepts new users: they wait and retry. Users with a node are not affected.
 #[test]
 fn a_client_without_a_node_waits() {
-    let servers = TestServers::start(Shape::Split, &[]);
+    let servers = TestServers::start(Topology::Split, &[]);
     let mut laptop = servers.ann();
     let node = |command: &str| {
         for base in servers.bases() {
@@ -108,5 +110,5 @@ fn a_client_without_a_node_waits() {
     assert_eq!(late.sync(), Err(Stop::NoNode));
     node("resume");
     late.sync().unwrap();
-    laptop.another(Habit::Desktop).sync().unwrap();
+    laptop.another(Platform::Desktop).sync().unwrap();
 }

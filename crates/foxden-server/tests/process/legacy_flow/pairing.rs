@@ -3,7 +3,7 @@
 use super::first::fill;
 use super::servers::TestServers;
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 use foxden_test_support::client::legacy::pairing::{End, Poll, Receiver, Sender};
 
 /// Where the key exchange is.
@@ -31,7 +31,7 @@ pub fn a_second_device_joins_and_reads_everything(servers: &TestServers) {
     let credentials = receiver.finish().expect("sealed with the agreed key");
     assert_eq!(credentials, laptop.credentials);
 
-    let mut telephone = Device::new(credentials, Habit::Mobile);
+    let mut telephone = Device::new(credentials, Platform::Mobile);
     telephone.sync().unwrap();
     laptop.sync().unwrap();
     telephone.is_alike(&laptop);

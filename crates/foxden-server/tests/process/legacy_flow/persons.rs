@@ -7,7 +7,7 @@ use super::servers::{ANN, PASSWORD, TestServers};
 use foxden_test_support::client::browser::Session;
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 use foxden_test_support::client::legacy::storage::Stop;
 use foxden_test_support::client::wire::Call;
 
@@ -62,15 +62,15 @@ pub fn an_account_of_pale_moon_works_in_firefox(servers: &TestServers) {
     assert_eq!(again.sync_key, firefox.sync_key);
     assert_eq!(again.store().payload("bookmarks", "dfx3kk0aaaaa"), "sealed");
 
-    let mut other = moon.another(Habit::Desktop);
+    let mut other = moon.another(Platform::Desktop);
     other.sync().unwrap();
     assert!(!other.engine("bookmarks").items().contains_key("dfx3kk0aaaaa"));
     assert_eq!(other.engine("bookmarks").items().len(), 250);
 }
 
 /// A16.69: the password is changed in Pale Moon. Firefox is signed out, signs in with the new one, and finds its
-/// key under the same name and its store under the same number. The other way round Pale Moon types the new
-/// password, and nothing else.
+/// key under the same id and its store under the same uid. After a change in Firefox, Pale Moon needs only the new
+/// password.
 pub fn a_new_password_keeps_what_firefox_has(servers: &TestServers) {
     let server = servers.server();
     let firefox = Session::sign_up(&server, ANN, PASSWORD).connect("Firefox");
@@ -97,7 +97,7 @@ pub fn a_new_password_keeps_what_firefox_has(servers: &TestServers) {
     super::changes::is_refused_soon(&mut moon);
     moon.type_password("third horse");
     moon.sync().unwrap();
-    let mut other = moon.another(Habit::Desktop);
+    let mut other = moon.another(Platform::Desktop);
     other.sync().unwrap();
     assert_eq!(other.engine("bookmarks").items().len(), 250);
 }
@@ -116,8 +116,8 @@ pub fn a_new_address_leads_to_the_same_account(servers: &TestServers) {
 
     let changed = account::change_address(&server, &moon.name(), PASSWORD, NEW).expect(200);
     assert_eq!(changed.text(), NEW);
-    let told = Session::try_sign_in(&server, NEW, PASSWORD).expect_errno(400, 120);
-    assert_eq!(told.text_of("email"), ANN);
+    let error = Session::try_sign_in(&server, NEW, PASSWORD).expect_errno(400, 120);
+    assert_eq!(error.text_of("email"), ANN);
     let again = Session::sign_in(&server, ANN, PASSWORD).connect("Firefox");
     assert_eq!(again.session.uid, before.session.uid);
     assert_eq!(again.store().uid(), before.store().uid());
@@ -125,7 +125,7 @@ pub fn a_new_address_leads_to_the_same_account(servers: &TestServers) {
     moon.sync().unwrap();
     let mut renamed = moon.credentials.clone();
     NEW.clone_into(&mut renamed.account);
-    let mut by_new_name = Device::new(renamed, Habit::Desktop);
+    let mut by_new_name = Device::new(renamed, Platform::Desktop);
     // The key of a store is bound to the name that its first device had.
     assert_eq!(by_new_name.sync(), Err(Stop::WrongKey));
     assert!(account::is_taken(&server, ANN) && account::is_taken(&server, NEW));

@@ -1,4 +1,4 @@
-//! What a client meets: one process that does everything, or registration with two storage nodes.
+//! The servers under test: one process with all surfaces, or a registration server with two storage nodes.
 
 use std::process::Output;
 
@@ -6,62 +6,66 @@ use crate::program::{Folder, Program, Start};
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::wire::Server;
 
-/// The address of most persons here.
+/// Ann's address.
 pub const ANN: &str = "ann@example.org";
-/// Her password.
+/// Ann's password.
 pub const PASSWORD: &str = "correct horse";
 
-/// Which processes there are.
+/// How the surfaces are distributed over processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// One.
+pub enum Topology {
+    /// One process.
     AllInOne,
-    /// One with accounts and tokens, two with storage.
+    /// One process with accounts and tokens, two with storage.
     Split,
 }
 
 /// The processes.
 pub struct TestServers {
-    /// Where the accounts are; with it, in one process, everything.
-    front: Program,
-    /// The other processes, which keep the objects.
+    /// The registration server; with [`Topology::AllInOne`] it also stores the objects.
+    registration: Program,
+    /// The storage nodes of [`Topology::Split`].
     nodes: Vec<Program>,
-    /// Outlives the processes: they are dropped first.
+    /// Declared last, so that it is dropped after the processes.
     folder: Folder,
 }
 
 impl TestServers {
     /// Starts the processes, each with these settings.
-    pub fn start(shape: Shape, settings: &[(&str, &str)]) -> Self {
+    pub fn start(topology: Topology, settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
-        let (front, nodes) = match shape {
-            Shape::AllInOne => (
+        let (registration, nodes) = match topology {
+            Topology::AllInOne => (
                 with(Start::on(&folder).named("front"), settings).serve(),
                 Vec::new(),
             ),
-            Shape::Split => split(&folder, settings),
+            Topology::Split => split(&folder, settings),
         };
-        Self { front, nodes, folder }
+        Self {
+            registration,
+            nodes,
+            folder,
+        }
     }
 
-    /// What a person types as the server's address.
+    /// The server, at the address that a person types.
     pub fn server(&self) -> Server {
-        Server::at(self.front.url())
+        Server::at(self.registration.url())
     }
 
-    /// The bases that a client may be sent to.
+    /// The base URLs of the storage nodes.
     pub fn bases(&self) -> Vec<String> {
         let nodes = if self.nodes.is_empty() {
-            vec![&self.front]
+            vec![&self.registration]
         } else {
             self.nodes.iter().collect()
         };
         nodes.iter().map(|node| format!("{}/", node.url())).collect()
     }
 
-    /// What all processes have logged.
+    /// The logs of all processes.
     pub fn logs(&self) -> String {
-        let all = self.nodes.iter().chain([&self.front]);
+        let all = self.nodes.iter().chain([&self.registration]);
         all.map(Program::log).collect()
     }
 
@@ -70,7 +74,7 @@ impl TestServers {
         Start::on(&self.folder).named("front").run(command)
     }
 
-    /// Makes Ann's account with a first device that has synced.
+    /// Creates Ann's account and a first device that has synced.
     #[track_caller]
     pub fn ann(&self) -> Device {
         foxden_test_support::client::legacy::account::register(&self.server(), ANN, PASSWORD);
@@ -90,12 +94,12 @@ fn split(folder: &Folder, settings: &[(&str, &str)]) -> (Program, Vec<Program>) 
     let ports = [Start::free_port(), Start::free_port()];
     let nodes = [(ports[0], "node1"), (ports[1], "node2")];
     let urls = nodes.map(|(port, name)| format!("http://127.0.0.1:{port}{}", Start::public_path(name)));
-    let front = Start::on(folder)
+    let registration = Start::on(folder)
         .named("front")
         .with("--surfaces")
         .with("token,user,fxa,pages,ops")
         .set("FOXDEN__TOKENS__NODES", urls.join(","));
-    let front = with(front, settings).serve();
+    let registration = with(registration, settings).serve();
     let register = format!("sqlite:{}", folder.path().join("front/register.sqlite").display());
     let node = |(port, name): (u16, &'static str)| {
         let node = Start::on(folder)
@@ -110,5 +114,5 @@ fn split(folder: &Folder, settings: &[(&str, &str)]) -> (Program, Vec<Program>) 
             .set("FOXDEN__ACCOUNTS__URL", register.clone());
         with(node, settings).serve()
     };
-    (front, nodes.into_iter().map(node).collect())
+    (registration, nodes.into_iter().map(node).collect())
 }

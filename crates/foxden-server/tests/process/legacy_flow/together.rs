@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::servers::TestServers;
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 
 /// A small generator of numbers, the same in every run.
 struct Numbers(u64);
@@ -28,8 +28,13 @@ impl Numbers {
 pub fn devices_that_take_turns_end_up_alike(servers: &TestServers) {
     let mut numbers = Numbers(42);
     let first = servers.ann();
-    let others = [Habit::Desktop, Habit::Mobile, Habit::Android, Habit::Android];
-    let mut devices: Vec<Device> = others.map(|habit| first.another(habit)).into();
+    let others = [
+        Platform::Desktop,
+        Platform::Mobile,
+        Platform::Android,
+        Platform::Android,
+    ];
+    let mut devices: Vec<Device> = others.map(|platform| first.another(platform)).into();
     devices.push(first);
     for turn in 0..60 {
         let device = &mut devices[usize::try_from(numbers.below(5)).unwrap()];
@@ -64,8 +69,8 @@ pub fn devices_that_take_turns_end_up_alike(servers: &TestServers) {
 pub fn devices_that_write_at_once_lose_nothing(servers: &TestServers) {
     const ROUNDS: usize = 6;
     let first = servers.ann();
-    let mut writers: Vec<Device> = (0..4).map(|_| first.another(Habit::Android)).collect();
-    let mut readers = vec![first.another(Habit::Desktop), first];
+    let mut writers: Vec<Device> = (0..4).map(|_| first.another(Platform::Android)).collect();
+    let mut readers = vec![first.another(Platform::Desktop), first];
     for device in writers.iter_mut().chain(&mut readers) {
         device.sync().unwrap();
     }

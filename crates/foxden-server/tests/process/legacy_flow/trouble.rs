@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use super::first::fill;
-use super::servers::{ANN, PASSWORD, Shape, TestServers};
+use super::servers::{ANN, PASSWORD, TestServers, Topology};
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::legacy::device::Device;
-use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::engine::Platform;
 use foxden_test_support::client::legacy::storage::Stop;
 
 /// The store is full: the browser gets the response code that it understands, keeps the objects it could not store,
 /// and stores them once there is space.
 #[test]
 fn a_full_store_is_told_and_can_be_emptied() {
-    let servers = TestServers::start(Shape::AllInOne, &[("FOXDEN__STORAGE__QUOTA", "100 KB")]);
+    let servers = TestServers::start(Topology::AllInOne, &[("FOXDEN__STORAGE__QUOTA", "100 KB")]);
     let mut laptop = servers.ann();
     assert!(
         laptop.quota_left.is_some(),
@@ -61,7 +61,7 @@ fn a_busy_server_is_left_alone() {
         ("FOXDEN__STORAGE__BACKOFF", "1 h"),
         ("FOXDEN__STORAGE__ALERT", alert),
     ];
-    let servers = TestServers::start(Shape::AllInOne, &settings);
+    let servers = TestServers::start(Topology::AllInOne, &settings);
     account::register(&servers.server(), ANN, PASSWORD);
     let mut laptop = Device::first(&servers.server(), ANN, PASSWORD);
     fill(&mut laptop);
@@ -85,10 +85,10 @@ fn a_node_that_rests_is_left_alone() {
         ("FOXDEN__STORAGE__BACKOFF", "10 min"),
         ("FOXDEN__STORAGE__MAINTENANCE", "true"),
     ];
-    let servers = TestServers::start(Shape::AllInOne, &settings);
+    let servers = TestServers::start(Topology::AllInOne, &settings);
     account::register(&servers.server(), ANN, PASSWORD);
     let mut laptop = Device::first(&servers.server(), ANN, PASSWORD);
-    assert_eq!(laptop.sync(), Err(Stop::Trouble(503)));
+    assert_eq!(laptop.sync(), Err(Stop::ServerError(503)));
     assert!(laptop.node_base().is_some(), "it keeps its node");
     let Err(Stop::Waiting(seconds)) = laptop.sync() else {
         panic!("it should wait");
@@ -99,9 +99,9 @@ fn a_node_that_rests_is_left_alone() {
 /// A device that repeats an old password for ever locks no one out: the one with the right password goes on.
 #[test]
 fn an_old_password_locks_no_one_out() {
-    let servers = TestServers::start(Shape::AllInOne, &[]);
+    let servers = TestServers::start(Topology::AllInOne, &[]);
     let mut laptop = servers.ann();
-    let mut forgotten = laptop.another(Habit::Desktop);
+    let mut forgotten = laptop.another(Platform::Desktop);
     forgotten.type_password("an old password");
     for _ in 0..60 {
         assert_eq!(

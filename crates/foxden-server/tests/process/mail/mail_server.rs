@@ -18,7 +18,7 @@ const PYTHON: &str = "/usr/bin/python3";
 /// A running mail server.
 pub struct MailServer {
     child: Child,
-    told: Receiver<Value>,
+    events: Receiver<Value>,
     port: u16,
 }
 
@@ -37,22 +37,26 @@ impl MailServer {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, told) = channel();
+        let (sender, events) = channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let told = serde_json::from_str(&line).unwrap();
-                if sender.send(told).is_err() {
+                let event = serde_json::from_str(&line).unwrap();
+                if sender.send(event).is_err() {
                     break;
                 }
             }
         });
-        let mut started = Self { child, told, port: 0 };
+        let mut started = Self {
+            child,
+            events,
+            port: 0,
+        };
         let port = started.next_event()["port"].as_u64().unwrap();
         started.port = port.try_into().unwrap();
         started
     }
 
-    /// One that takes everything.
+    /// Starts one that accepts everything.
     pub fn plain() -> Self {
         Self::start(&json!({}))
     }
@@ -64,17 +68,17 @@ impl MailServer {
 
     /// The next event that it reports.
     pub fn next_event(&mut self) -> Value {
-        self.told
+        self.events
             .recv_timeout(TIMEOUT)
             .expect("the mail server tells something")
     }
 
     /// The next mail; fails if another event comes first.
     pub fn mail(&mut self) -> ReceivedMail {
-        let told = self.next_event();
-        assert!(told["text"].is_string(), "{told}");
-        assert_eq!(told["defects"], json!([]));
-        ReceivedMail(told)
+        let event = self.next_event();
+        assert!(event["text"].is_string(), "{event}");
+        assert_eq!(event["defects"], json!([]));
+        ReceivedMail(event)
     }
 
     /// Accepts the mails that it holds back.
@@ -91,8 +95,8 @@ impl MailServer {
     /// Ends the mail server. Fails if there are further events.
     pub fn ends(mut self) {
         drop(self.child.stdin.take());
-        let told: Vec<Value> = self.told.iter().collect();
-        assert!(told.is_empty(), "{told:?}");
+        let events: Vec<Value> = self.events.iter().collect();
+        assert!(events.is_empty(), "{events:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::program::proxy::{Kind, Setup};
 use crate::program::{Folder, Start};
 
-/// What is said of a proxy that is set up so.
+/// The findings about a proxy with this setup.
 fn said_of(setup: impl Fn(&str) -> Setup, path: &str) -> String {
     let folder = Folder::new();
     let (port, backend) = (Start::free_port(), format!("127.0.0.1:{}", Start::free_port()));
@@ -13,16 +13,16 @@ fn said_of(setup: impl Fn(&str) -> Setup, path: &str) -> String {
         .with(format!("http://127.0.0.1:{port}{path}"));
     let program = start.serve();
     let proxy = setup(&backend).start(port);
-    let said = String::from_utf8(start.run(&["check"]).stdout).unwrap();
+    let report = String::from_utf8(start.run(&["check"]).stdout).unwrap();
     drop(proxy);
     program.stop();
-    said
+    report
 }
 
 #[track_caller]
-fn expect(said: &str, expected: &[&str]) {
+fn expect(report: &str, expected: &[&str]) {
     for part in expected {
-        assert!(said.contains(part), "no {part:?} in:\n{said}");
+        assert!(report.contains(part), "no {part:?} in:\n{report}");
     }
 }
 
@@ -32,9 +32,9 @@ const ALL_WELL: &[&str] = &[
 ];
 
 #[track_caller]
-fn expect_all_well(said: &str) {
-    expect(said, ALL_WELL);
-    assert!(!said.contains("proxy") && !said.contains("BAD"), "{said}");
+fn expect_all_well(report: &str) {
+    expect(report, ALL_WELL);
+    assert!(!report.contains("proxy") && !report.contains("BAD"), "{report}");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn nothing_is_wrong_with_the_proxies_of_the_book() {
 
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
-fn what_is_missing_in_nginx_is_named() {
+fn faults_in_the_configuration_of_nginx_are_named() {
     let nginx = |part: &'static str, other: &'static str| {
         said_of(
             |backend| Setup::of_the_manual(Kind::Nginx, backend).with(part, other),
@@ -98,12 +98,12 @@ fn what_is_missing_in_nginx_is_named() {
         ),
         &["look  the proxy does not say who asks"],
     );
-    let said = nginx(
+    let report = nginx(
         "proxy_set_header Host $http_host;",
         "proxy_set_header Host elsewhere.test;",
     );
     expect(
-        &said,
+        &report,
         &["look  the proxy asks this server for elsewhere.test, not for 127.0.0.1"],
     );
 }
@@ -111,7 +111,7 @@ fn what_is_missing_in_nginx_is_named() {
 /// What nginx does with the path of the public address alone.
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
-fn what_is_missing_below_a_path_is_named() {
+fn faults_in_the_configuration_of_nginx_below_a_path_are_named() {
     let nginx = |part: &'static str, other: &'static str| {
         let setup = |backend: &str| Setup::of_the_manual(Kind::Nginx, backend).cutting("node1");
         said_of(|backend| setup(backend).with(part, other), "/node1")
@@ -131,7 +131,7 @@ fn what_is_missing_below_a_path_is_named() {
 
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
-fn what_is_missing_in_apache_is_named() {
+fn faults_in_the_configuration_of_apache_are_named() {
     let apache = |part: &'static str, other: &'static str| {
         said_of(
             |backend| Setup::of_the_manual(Kind::Apache, backend).with(part, other),

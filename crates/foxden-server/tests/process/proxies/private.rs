@@ -86,10 +86,10 @@ fn a_proxy_that_hides_itself_is_found() {
     assert!(start.run(&["private"]).status.success());
 
     let check = start.run(&["check"]);
-    let said = String::from_utf8_lossy(&check.stdout);
+    let report = String::from_utf8_lossy(&check.stdout);
     assert!(
-        !check.status.success() && said.contains(&format!("BAD   http://127.0.0.1:{port} leads here")),
-        "{said}"
+        !check.status.success() && report.contains(&format!("BAD   http://127.0.0.1:{port} leads here")),
+        "{report}"
     );
     expect_invitation_needed(through.send(&create("stranger")));
     expect_invitation_needed(direct.send(&create("ann")));

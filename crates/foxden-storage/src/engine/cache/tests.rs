@@ -17,7 +17,7 @@ fn get(cache: &UserCache<i64>, user: UserId) -> Option<i64> {
 }
 
 #[test]
-fn what_a_reader_saw_before_a_write_is_not_filled_in_after_it() {
+fn a_read_from_before_a_write_fills_no_entry_after_it() {
     let cache = UserCache::new(100);
     let ticket = cache.ticket(USER);
     cache.invalidate(USER);

@@ -15,7 +15,7 @@ pub(super) struct UnknownOutcomes {
     checks: VecDeque<(i64, UserId)>,
 }
 
-/// What became of a user that was to be recorded.
+/// The results of recording a user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Added {
     /// The user is recorded now.

@@ -15,7 +15,7 @@ impl Store {
     pub(super) fn read(&self, query: &Query, time: ReadTime) -> Result<Page, EngineError> {
         let after = match &query.cursor {
             Cursor::Start | Cursor::Skip(_) => None,
-            Cursor::After(token) => Some(checked(token, query.order)?),
+            Cursor::After(token) => Some(position_of_token(token, query.order)?),
         };
         let Some(collection) = self.collections.get(&query.collection) else {
             return Ok(Page {
@@ -34,7 +34,7 @@ impl Store {
         if let Some(after) = after {
             objects.retain(|object| position(object, query.order).cmp_in(query.order, &after).is_gt());
         }
-        let (rows, next) = cut(&objects, query);
+        let (rows, next) = first_page(&objects, query);
         let single = objects.first().filter(|_| query.single_object().is_some());
         Ok(Page {
             rows: Arc::new(rows),
@@ -102,7 +102,7 @@ fn position(object: &Bso, order: Order) -> KeysetPosition<'_> {
     }
 }
 
-fn checked(token: &PageToken, order: Order) -> Result<KeysetPosition<'_>, EngineError> {
+fn position_of_token(token: &PageToken, order: Order) -> Result<KeysetPosition<'_>, EngineError> {
     let has_key = token.key.is_some() || order == Order::Index;
     if !has_key || ObjectId::new(token.tie.clone()).is_err() {
         return Err(EngineError::BadCursor);
@@ -114,11 +114,11 @@ fn checked(token: &PageToken, order: Order) -> Result<KeysetPosition<'_>, Engine
 }
 
 /// The objects of one page, and the token of the next one.
-fn cut(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
-    let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+fn first_page(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
+    let limit = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut rows = Rows::default();
     let mut bytes = 0;
-    for object in objects.iter().take(asked.min(MAX_PAGE_OBJECTS)) {
+    for object in objects.iter().take(limit.min(MAX_PAGE_OBJECTS)) {
         let row = row(object, query.fields);
         bytes += row.payload.len();
         if bytes > MAX_PAGE_BYTES && !rows.is_empty() {

@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(patches in proptest::collection::vec(patch(), 0..20)) {
+        fn written_objects_are_read_back(patches in proptest::collection::vec(patch(), 0..20)) {
             let bytes = encode(&patches);
             let expected: Vec<_> = patches.iter().map(PatchRef::from).collect();
             prop_assert_eq!(decode(&bytes).unwrap(), expected);

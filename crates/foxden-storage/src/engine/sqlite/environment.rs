@@ -1,4 +1,4 @@
-//! What all files share: the clock, random numbers, and the time that readers were told.
+//! The environment that all files share: the clock, random numbers, and the time that was announced to readers.
 
 use std::sync::Arc;
 

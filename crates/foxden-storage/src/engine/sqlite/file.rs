@@ -1,4 +1,4 @@
-//! What readers and the writer thread of one file share: read connections, caches and times.
+//! The state that readers and the writer thread of one file share: read connections, caches and times.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -84,17 +84,17 @@ impl DataFile {
         as_of.min(pending.before())
     }
 
-    /// Runs `look` with a read connection on the caller's thread: a switch to another thread costs more than most reads.
+    /// Runs `read` with a read connection on the caller's thread: a switch to another thread costs more than most reads.
     pub(super) fn with_reader<T>(
         &self,
-        look: impl FnOnce(&Connection) -> Result<T, EngineError>,
+        read: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let idle = self.readers().as_mut().ok_or(EngineFault::Closed)?.pop();
         let reader = match idle {
             Some(reader) => reader,
             None => open::connect_reader(&self.path)?,
         };
-        let result = look(&reader);
+        let result = read(&reader);
         // After a failure the connection may no longer work, so it is closed.
         let is_sound = !matches!(result, Err(EngineError::Unavailable(_)));
         if is_sound

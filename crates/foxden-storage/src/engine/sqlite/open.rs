@@ -37,14 +37,14 @@ pub enum OpenError {
     #[error("{0} files asked for, 1 to {MAX_FILES} are possible")]
     FileCount(u32),
     /// The folder was created with another number of files, which cannot be changed afterwards.
-    #[error("{folder} was made with {made} files and must be opened with as many, not with {asked}")]
+    #[error("{folder} was made with {made} files and must be opened with as many, not with {requested}")]
     OtherFileCount {
         /// The folder.
         folder: PathBuf,
         /// The number it was created with.
         made: u32,
         /// The number in the options.
-        asked: u32,
+        requested: u32,
     },
     /// Another engine has the folder open, in this process or in another one.
     #[error(
@@ -182,7 +182,7 @@ fn check_place(
     folder: &Path,
     path: &Path,
     connection: &Connection,
-    asked: u32,
+    requested: u32,
     number: u32,
 ) -> Result<(), OpenError> {
     let version = version_of(connection).map_err(|source| unavailable(path, source))?;
@@ -194,9 +194,13 @@ fn check_place(
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(|source| unavailable(path, source))?;
-    if made != asked {
+    if made != requested {
         let folder = folder.to_owned();
-        return Err(OpenError::OtherFileCount { folder, made, asked });
+        return Err(OpenError::OtherFileCount {
+            folder,
+            made,
+            requested,
+        });
     }
     if found != number {
         return Err(OpenError::Misplaced(path.to_owned()));
@@ -205,15 +209,15 @@ fn check_place(
 }
 
 /// Returns why a file is missing: it was lost, or the folder was created with fewer files.
-fn missing(folder: &Path, asked: u32, path: PathBuf) -> OpenError {
+fn missing(folder: &Path, requested: u32, path: PathBuf) -> OpenError {
     let first = path_of(folder, 0);
     let made = connect_reader(&first)
         .and_then(|first| first.query_row("select files from place", (), |row| row.get(0)));
     match made {
-        Ok(made) if made != asked => OpenError::OtherFileCount {
+        Ok(made) if made != requested => OpenError::OtherFileCount {
             folder: folder.to_owned(),
             made,
-            asked,
+            requested,
         },
         _ => OpenError::Misplaced(path),
     }

@@ -57,11 +57,11 @@ pub(super) fn page(
     begin: &PageStart,
     now: SyncTime,
 ) -> Result<FoundPage, EngineError> {
-    let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let requested = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut page = PageBuilder {
         order: query.order,
         rows: Rows::default(),
-        most: asked.min(MAX_PAGE_OBJECTS),
+        most: requested.min(MAX_PAGE_OBJECTS),
         bytes: 0,
         last: None,
         has_more: false,

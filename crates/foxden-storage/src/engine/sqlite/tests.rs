@@ -45,14 +45,14 @@ impl Drop for Folder {
 }
 
 /// An engine with a clock that stands still.
-struct Bench {
+struct TestContext {
     clock: Arc<ManualClock>,
     engine: Arc<SqliteEngine>,
 }
 
 const START: i64 = 1_700_000_000_000;
 
-impl Bench {
+impl TestContext {
     fn open(folder: &Folder, files: u32) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let options = SqliteOptions {

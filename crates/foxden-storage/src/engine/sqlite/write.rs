@@ -52,8 +52,8 @@ pub(super) fn write(
         }
         _ => None,
     };
-    let brings = open.is_some() || matches!(write.change, Change::Upsert { .. });
-    let batches_to_end = if brings {
+    let adds_objects = open.is_some() || matches!(write.change, Change::Upsert { .. });
+    let batches_to_end = if adds_objects {
         batches_to_end(tx, user, open.as_ref(), write.quota, time.now)?
     } else {
         Vec::new()
@@ -75,14 +75,14 @@ pub(super) fn write(
             limit,
             or_refuse,
         } => {
-            let which = Which {
+            let deletion = Deletion {
                 selection,
                 order: *order,
                 limit: *limit,
                 or_refuse: *or_refuse,
                 found,
             };
-            delete_objects(tx, user, *collection, &which, time)?
+            delete_objects(tx, user, *collection, &deletion, time)?
         }
         Change::DeleteCollection {
             collection,
@@ -106,8 +106,8 @@ pub(super) fn write(
     })
 }
 
-/// Which objects of a collection to delete.
-struct Which<'a> {
+/// The objects of a collection to delete.
+struct Deletion<'a> {
     selection: &'a Selection,
     order: Order,
     limit: Option<u64>,
@@ -147,7 +147,7 @@ fn upsert(
     let at = match state.position(name) {
         Ok(at) => at,
         Err(at) => {
-            make_room(state)?;
+            check_collection_limit(state)?;
             let collection = make_collection(connection, user, name, time.next)?;
             state.collections.insert(at, collection);
             at
@@ -170,7 +170,7 @@ fn upsert(
     Ok(())
 }
 
-fn make_room(state: &UserStateMut) -> Result<(), EngineError> {
+fn check_collection_limit(state: &UserStateMut) -> Result<(), EngineError> {
     if state.collections.len() >= MAX_COLLECTIONS {
         return Err(EngineError::TooManyCollections);
     }
@@ -181,7 +181,7 @@ fn delete_objects(
     tx: &mut WriteTx<'_>,
     user: UserId,
     name: CollectionName,
-    which: &Which<'_>,
+    deletion: &Deletion<'_>,
     time: WriteTime,
 ) -> Result<bool, EngineError> {
     let connection = tx.connection;
@@ -192,15 +192,15 @@ fn delete_objects(
     let CollectionState { owner, listed } = state.collections[at];
     let search = Search {
         owner,
-        selection: which.selection,
-        order: which.order,
+        selection: deletion.selection,
+        order: deletion.order,
         now: time.now,
     };
-    let rows = match which.found {
+    let rows = match deletion.found {
         Some(rows) => Cow::Borrowed(rows),
-        None => Cow::Owned(select::rows(connection, &search, which.limit)?.0),
+        None => Cow::Owned(select::rows(connection, &search, deletion.limit)?.0),
     };
-    if rows.is_empty() && which.or_refuse {
+    if rows.is_empty() && deletion.or_refuse {
         return Ok(false);
     }
     if rows.len() as u64 >= listed.count.max(MANY) {

@@ -28,7 +28,7 @@ const USER_SHARE: usize = 8;
 /// Maintenance work, between two transactions.
 pub(super) type MaintenanceTask = Box<dyn FnOnce(&mut WriterConnection) + Send>;
 
-/// What the writer thread does next.
+/// The next job of the writer thread.
 pub(super) enum NextJob {
     /// Commands for one transaction.
     Writes(Vec<Box<dyn PendingWrite>>),

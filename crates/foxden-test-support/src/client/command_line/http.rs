@@ -102,7 +102,7 @@ impl Connection {
     }
 
     /// The tokenserver is asked without any agent of the program's own.
-    pub fn pass(&mut self, access: &str, key_id: &str) -> Result<Answer, Answer> {
+    pub fn storage_token(&mut self, access: &str, key_id: &str) -> Result<Answer, Answer> {
         let bearer = format!("Bearer {access}");
         // Go writes the names of headers its own way.
         let headers = [("Authorization", bearer.as_str()), ("X-Keyid", key_id)];

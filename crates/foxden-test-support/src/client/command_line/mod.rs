@@ -3,13 +3,13 @@
 //!
 //! Its behaviour that a server must support:
 //! - Signatures are made for the host of the address alone, on port 443 or 80: an address with another port ends the
-//!   program. The header's members stand in the order id, mac, ts, nonce, hash; a `GET` and what has no body have no hash.
+//!   program. The header's members stand in the order id, mac, ts, nonce, hash; a `GET` and other requests without a body have no hash.
 //! - Every request but the first and the tokenserver's says `Content-Type: application/json`, also where nothing is sent.
-//! - Whatever is not 200 is an error, 201 and 204 too. 404 means that a record is not there.
-//! - Deleting without `--hard` is a `PUT` of `{"id":null,"payload":…}`, whose payload says `deleted`. Nothing looks first.
+//! - Every status other than 200 is an error, also 201 and 204. 404 means that a record is not there.
+//! - Deleting without `--hard` is a `PUT` of `{"id":null,"payload":…}`, whose payload says `deleted`. It does not read the record first.
 //! - A listing skips by `offset=<number>`, beside `limit`; it never follows `X-Weave-Next-Offset`.
 //! - Ids in paths keep `$&+=:@` and escape slashes, braces and commas.
-//! - JSON goes out as Go writes it, `<`, `>` and `&` escaped; numbers that come back must be of the kind it knows.
+//! - JSON goes out as Go writes it, `<`, `>` and `&` escaped; numbers in responses must be of the type that it declares.
 //! - Log-in needs `crypto/keys` in the store: a browser must have synced before.
 //!
 //! - [`http`]: its requests on the wire
@@ -34,8 +34,8 @@ use http::{Answer, Connection, Key};
 /// Its OAuth client id.
 const CLIENT: &str = "e7ce535d93522896";
 const SCOPE: &str = "https://identity.mozilla.com/apps/oldsync";
-/// A session is renewed this many seconds before its end, so what lives shorter is renewed at every command.
-const EARLY: i64 = 15 * 60;
+/// A session is renewed this many seconds before it expires. One with a shorter life is renewed at every command.
+const RENEWAL_MARGIN: i64 = 15 * 60;
 
 /// The program with its session file, after a log-in.
 pub struct Client {
@@ -44,13 +44,13 @@ pub struct Client {
     uid: String,
     kb: Vec<u8>,
     refresh_token: String,
-    store: Store,
+    storage: StorageAccess,
     /// By collection, the default under the empty name.
     keys: BTreeMap<String, KeyPair>,
 }
 
-/// The token of the tokenserver.
-struct Store {
+/// The storage token, as far as requests need it.
+struct StorageAccess {
     endpoint: String,
     key: Key,
 }
@@ -84,8 +84,9 @@ struct ScopedKey {
     key_rotation_timestamp: i64,
 }
 
+/// The response of the tokenserver.
 #[derive(Deserialize)]
-struct Pass {
+struct StorageToken {
     id: String,
     key: String,
     #[serde(rename = "uid")]
@@ -102,7 +103,7 @@ struct Status {
 }
 
 impl Client {
-    /// `ffsclient login <email> <password>`: asks at the public address of the server, which is really reached at another.
+    /// `ffsclient login <email> <password>`. The client uses the address `public`; the connection goes to `address`.
     pub fn login(
         public: &str,
         address: &str,
@@ -112,7 +113,7 @@ impl Client {
     ) -> Result<Self, Answer> {
         let mut connection = Connection::new(public, address);
         let (login, stretched) = sign_in(&mut connection, email, password)?;
-        assert!(login.verified && login.auth_at > 0, "nothing more is asked for");
+        assert!(login.verified && login.auth_at > 0, "no confirmation is needed");
 
         let session_token = login.session_token;
         let key = Key::of_token(&session_token, "sessionToken");
@@ -133,7 +134,7 @@ impl Client {
             uid: login.uid,
             kb,
             refresh_token: String::new(),
-            store: Store {
+            storage: StorageAccess {
                 endpoint: String::new(),
                 key: Key::default(),
             },
@@ -142,14 +143,11 @@ impl Client {
         client.acquire(&format!(
             r#"{{"grant_type":"fxa-credentials","access_type":"offline","client_id":"{CLIENT}","scope":"{SCOPE}"}}"#
         ))?;
-        assert!(
-            !client.refresh_token.is_empty(),
-            "a session file without it is none"
-        );
+        assert!(!client.refresh_token.is_empty(), "the session file needs it");
         Ok(client)
     }
 
-    /// `ffsclient refresh --force`. The refresh token goes along, but it is the session that asks.
+    /// `ffsclient refresh --force`. The request carries the refresh token, but the session signs it.
     pub fn refresh(&mut self) -> Result<(), Answer> {
         let body = format!(
             r#"{{"grant_type":"fxa-credentials","client_id":"{CLIENT}","scope":"{SCOPE}","refresh_token":"{}"}}"#,
@@ -173,29 +171,32 @@ impl Client {
             .connection
             .account(&key, "POST", "/oauth/token", Some(grant))?;
         let tokens: Tokens = answer.read();
-        assert!(tokens.expires_in > EARLY && tokens.auth_at >= 0);
+        assert!(tokens.expires_in > RENEWAL_MARGIN && tokens.auth_at >= 0);
         // A refresh keeps the token it has.
         if self.refresh_token.is_empty() {
             self.refresh_token = tokens.refresh_token;
         }
 
-        let asked = format!(r#"{{"client_id":"{CLIENT}","scope":"{SCOPE}"}}"#);
+        let body = format!(r#"{{"client_id":"{CLIENT}","scope":"{SCOPE}"}}"#);
         let path = "/account/scoped-key-data";
-        let answer = self.connection.account(&key, "POST", path, Some(&asked))?;
+        let answer = self.connection.account(&key, "POST", path, Some(&body))?;
         let scopes: BTreeMap<String, ScopedKey> = answer.read();
         let rotation = scopes.get(SCOPE).expect("the scope asked for");
         let state = digest(&SHA256, &self.kb);
         let state = BASE64URL_NOPAD.encode(&state.as_ref()[..16]);
         let key_id = format!("{}-{state}", rotation.key_rotation_timestamp);
 
-        let pass: Pass = self.connection.pass(&tokens.access_token, &key_id)?.read();
-        assert_eq!(pass.hashalg, "sha256");
-        assert!(pass.duration > EARLY);
-        self.store = Store {
-            endpoint: pass.api_endpoint,
+        let token: StorageToken = self
+            .connection
+            .storage_token(&tokens.access_token, &key_id)?
+            .read();
+        assert_eq!(token.hashalg, "sha256");
+        assert!(token.duration > RENEWAL_MARGIN);
+        self.storage = StorageAccess {
+            endpoint: token.api_endpoint,
             key: Key {
-                id: pass.id,
-                key: pass.key.into_bytes(),
+                id: token.id,
+                key: token.key.into_bytes(),
             },
         };
         self.fetch_keys()
@@ -224,8 +225,8 @@ impl Client {
 
     /// A request to the store.
     fn request(&mut self, method: &str, path: &str, body: Option<&str>) -> Result<Answer, Answer> {
-        let url = format!("{}{path}", self.store.endpoint);
-        self.connection.send(&self.store.key, method, &url, body)
+        let url = format!("{}{path}", self.storage.endpoint);
+        self.connection.send(&self.storage.key, method, &url, body)
     }
 
     fn keys_of(&self, collection: &str) -> &KeyPair {
@@ -252,8 +253,8 @@ impl Client {
     }
 }
 
-/// The first step. The server names the spelling that the password is stretched with, if it is another; then the program
-/// tries once more, with that password but the address as it was typed.
+/// The first step. If the server answers with another spelling of the address, the program stretches the password with
+/// that one and logs in once more, under the address as it was typed.
 fn sign_in(connection: &mut Connection, email: &str, password: &str) -> Result<(Login, Stretched), Answer> {
     let mut stretched = Stretched::v1(email, password);
     let body = |stretched: &Stretched| {
@@ -267,9 +268,9 @@ fn sign_in(connection: &mut Connection, email: &str, password: &str) -> Result<(
     if let Err(refused) = &answer
         && refused.status == 400
     {
-        let told: Value = refused.read();
-        if told["errno"] == json!(120) {
-            let spelled = told["email"].as_str().expect("the spelling");
+        let error: Value = refused.read();
+        if error["errno"] == json!(120) {
+            let spelled = error["email"].as_str().expect("the spelling");
             stretched = Stretched::v1(spelled, password);
             answer = connection.login(&body(&stretched));
         }

@@ -29,11 +29,11 @@ pub struct Listing<'a> {
     pub after: Option<i64>,
     /// `newest`, `oldest` or `index`.
     pub sort: Option<&'a str>,
-    /// Ids alone.
+    /// Whether only ids are listed.
     pub ids_alone: bool,
-    /// At most so many.
+    /// The maximum number of records.
     pub limit: Option<i64>,
-    /// Without the first so many.
+    /// The number of records to skip.
     pub offset: Option<i64>,
 }
 
@@ -64,7 +64,7 @@ impl Client {
         Ok(self.request("GET", "/info/quota", None)?.read())
     }
 
-    /// A list as it came. The parameters stand in this order.
+    /// Requests a list. The parameters have this order.
     fn list(&mut self, collection: &str, listing: &Listing<'_>) -> Result<Answer, Answer> {
         let parameters = [
             listing.after.map(|after| format!("newer={after}")),
@@ -90,7 +90,7 @@ impl Client {
         Ok(self.list(collection, &listing)?.read())
     }
 
-    /// `ffsclient list <collection> --decoded`, and what `bookmarks list`, `tabs list` and their like begin with.
+    /// `ffsclient list <collection> --decoded`, and the first request of `bookmarks list`, `tabs list` and similar commands.
     pub fn list_decoded(&mut self, collection: &str, listing: &Listing<'_>) -> Result<Vec<Value>, Answer> {
         let records: Vec<Record> = self.list(collection, listing)?.read();
         let texts = records
@@ -126,19 +126,19 @@ impl Client {
             .map(drop)
     }
 
-    /// `ffsclient create <collection> <id> --data`: looks first whether there is one.
+    /// `ffsclient create <collection> <id> --data`: checks first that the record does not exist.
     pub fn create(&mut self, collection: &str, id: &str, content: &Value) -> Result<(), Answer> {
         assert!(!self.exists(collection, id)?, "{collection}/{id}");
         self.put(collection, id, content)
     }
 
-    /// `ffsclient update <collection> <id> --data`: looks first whether there is one.
+    /// `ffsclient update <collection> <id> --data`: checks first that the record exists.
     pub fn update(&mut self, collection: &str, id: &str, content: &Value) -> Result<(), Answer> {
         assert!(self.exists(collection, id)?, "{collection}/{id}");
         self.put(collection, id, content)
     }
 
-    /// `ffsclient delete <collection> <id>`: a tombstone in the place of what it says, with an id of null.
+    /// `ffsclient delete <collection> <id>`: replaces the payload by a tombstone; the id in the body is null.
     pub fn delete(&mut self, collection: &str, id: &str) -> Result<(), Answer> {
         let tombstone = format!(r#"{{"id":{},"deleted":true}}"#, json_text(id));
         let payload = self.seal(collection, &tombstone);

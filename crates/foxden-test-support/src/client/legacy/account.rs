@@ -16,7 +16,7 @@ pub enum StorageLocation {
     /// The name or the password is refused.
     Rejected,
     /// The server failed with this status.
-    Trouble(u16),
+    ServerError(u16),
 }
 
 /// The header of Basic authentication, with the password as UTF-8.
@@ -94,7 +94,7 @@ pub fn storage_location(server: &Server, name: &str) -> StorageLocation {
         }
         404 => StorageLocation::At(format!("{}/", server.base())),
         400 => StorageLocation::Rejected,
-        status => StorageLocation::Trouble(status),
+        status => StorageLocation::ServerError(status),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::account::{self, StorageLocation};
-use super::engine::{CLIENTS, Engine, Habit, KINDS, fresh_id};
+use super::engine::{CLIENTS, Engine, KINDS, Platform, fresh_id};
 use super::envelope;
 use super::key::{KeyPair, SyncKey};
 use super::name;
@@ -51,7 +51,7 @@ pub struct Device {
     pub credentials: Credentials,
     /// Its id in the list of devices.
     pub id: String,
-    habit: Habit,
+    platform: Platform,
     server: Server,
     node: Option<Node>,
     keys: Option<CollectionKeys>,
@@ -70,10 +70,10 @@ pub struct Device {
 
 impl Device {
     /// A new browser with these credentials.
-    pub fn new(credentials: Credentials, habit: Habit) -> Self {
+    pub fn new(credentials: Credentials, platform: Platform) -> Self {
         let id = fresh_id();
         let mut clients = Engine::new(&CLIENTS);
-        let kind = if habit == Habit::Desktop {
+        let kind = if platform == Platform::Desktop {
             "desktop"
         } else {
             "mobile"
@@ -85,7 +85,7 @@ impl Device {
             server: Server::at(&credentials.server),
             credentials,
             id,
-            habit,
+            platform,
             node: None,
             keys: None,
             meta: None,
@@ -106,12 +106,12 @@ impl Device {
             sync_key: SyncKey::generate(),
             server: format!("{}/", server.base()),
         };
-        Self::new(credentials, Habit::Desktop)
+        Self::new(credentials, Platform::Desktop)
     }
 
     /// Another device of the same user.
-    pub fn another(&self, habit: Habit) -> Self {
-        Self::new(self.credentials.clone(), habit)
+    pub fn another(&self, platform: Platform) -> Self {
+        Self::new(self.credentials.clone(), platform)
     }
 
     /// The account's name on the wire.
@@ -234,15 +234,15 @@ impl Device {
             StorageLocation::At(base) => base,
             StorageLocation::NotNow => return Err(Stop::NoNode),
             StorageLocation::Rejected => return Err(Stop::LoginRejected),
-            StorageLocation::Trouble(status) => return Err(Stop::Trouble(status)),
+            StorageLocation::ServerError(status) => return Err(Stop::ServerError(status)),
         };
         if self.node_base().as_deref() == Some(&base) {
             return Ok(false);
         }
         let password = &self.credentials.password;
-        let authorization = match self.habit {
-            Habit::Android => account::basic(&self.name(), password),
-            Habit::Desktop | Habit::Mobile => account::basic_latin1(&self.name(), password),
+        let authorization = match self.platform {
+            Platform::Android => account::basic(&self.name(), password),
+            Platform::Desktop | Platform::Mobile => account::basic_latin1(&self.name(), password),
         };
         self.node = Some(Node::at(&base, &self.name(), authorization));
         Ok(true)
@@ -267,14 +267,14 @@ impl Device {
             times
         };
         let time_of = |name| times.get(name).copied().unwrap_or_default();
-        let (keys, meta, habit) = (self.keys.as_ref(), self.meta.as_mut(), self.habit);
+        let (keys, meta, platform) = (self.keys.as_ref(), self.meta.as_mut(), self.platform);
         let (keys, meta) = (keys.expect("set up"), meta.expect("set up"));
 
         let mut is_meta_changed = false;
         let mut is_full = false;
         for engine in std::iter::once(&mut self.clients).chain(&mut self.engines) {
             is_meta_changed |= engine.begin(node, &mut meta.engines)?;
-            match engine.sync(node, keys.of(engine.name()), habit, time_of(engine.name())) {
+            match engine.sync(node, keys.of(engine.name()), platform, time_of(engine.name())) {
                 // Other collections may still have items to fetch, or deletions that free space.
                 Err(Stop::OverQuota) => is_full = true,
                 other => other?,

@@ -1,4 +1,4 @@
-//! One collection on one device: what the person has, what changed, and up to where the server was seen.
+//! One collection on one device: its items, its local changes, and the time of the last sync.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::client::{base64url, random_bytes};
 /// How many uploads in a row may be refused because another device wrote first.
 const MAX_REFUSED_UPLOADS: usize = 200;
 
-/// Which program a device runs.
+/// The client program of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Habit {
+pub enum Platform {
     /// Pale Moon, Basilisk, old Firefox: takes the time of `info/collections` after a fetch, and that in the
     /// header of the answer after an upload.
     Desktop,
@@ -25,7 +25,7 @@ pub enum Habit {
     Android,
 }
 
-/// What is peculiar to a collection.
+/// The properties of a collection.
 #[derive(Debug)]
 pub struct Kind {
     /// Its name.
@@ -47,7 +47,7 @@ const fn kind(name: &'static str, version: u32, ttl: Option<u32>, has_order: boo
 /// The list of devices, which is synced before all others.
 pub const CLIENTS: Kind = kind("clients", 1, Some(1_814_400), false);
 
-/// What a person syncs.
+/// The kinds of collections that a client syncs.
 pub const KINDS: [Kind; 6] = [
     kind("bookmarks", 2, None, true),
     kind("history", 1, Some(5_184_000), true),
@@ -89,12 +89,12 @@ impl Engine {
         self.kind.name
     }
 
-    /// What the person has here.
+    /// The local items.
     pub fn items(&self) -> &BTreeMap<String, Value> {
         &self.items
     }
 
-    /// What has to be uploaded.
+    /// The ids of items to upload.
     pub fn changed(&self) -> &BTreeSet<String> {
         &self.changed
     }
@@ -142,10 +142,16 @@ impl Engine {
 
     /// Fetches what is new there and uploads what is new here. `seen` is the collection's time in
     /// `info/collections`.
-    pub fn sync(&mut self, node: &mut Node, keys: &KeyPair, habit: Habit, seen: Time) -> Result<(), Stop> {
+    pub fn sync(
+        &mut self,
+        node: &mut Node,
+        keys: &KeyPair,
+        platform: Platform,
+        seen: Time,
+    ) -> Result<(), Stop> {
         for _ in 0..MAX_REFUSED_UPLOADS {
-            self.fetch(node, keys, habit, seen)?;
-            match self.upload(node, keys, habit) {
+            self.fetch(node, keys, platform, seen)?;
+            match self.upload(node, keys, platform) {
                 Err(Stop::Stale) => {}
                 other => return other,
             }
@@ -153,8 +159,8 @@ impl Engine {
         Err(Stop::Stale)
     }
 
-    fn fetch(&mut self, node: &mut Node, keys: &KeyPair, habit: Habit, seen: Time) -> Result<(), Stop> {
-        if habit != Habit::Android && seen <= self.last_sync {
+    fn fetch(&mut self, node: &mut Node, keys: &KeyPair, platform: Platform, seen: Time) -> Result<(), Stop> {
+        if platform != Platform::Android && seen <= self.last_sync {
             return Ok(());
         }
         let name = self.name();
@@ -165,7 +171,7 @@ impl Engine {
         let newer = query.clone();
         query.push("full=1".into());
         query.extend(self.kind.has_order.then(|| "sort=index".to_owned()));
-        query.extend((habit == Habit::Mobile).then(|| "limit=50".to_owned()));
+        query.extend((platform == Platform::Mobile).then(|| "limit=50".to_owned()));
         let (received, as_of) = node.list(&format!("/storage/{name}?{}", query.join("&")))?;
         if self.kind.has_order {
             assert!(received.is_sorted_by_key(|record| -record.sortindex.unwrap_or(i64::MIN + 1)));
@@ -176,7 +182,7 @@ impl Engine {
             .iter()
             .try_for_each(|record| self.apply(record, node, keys))?;
 
-        if habit == Habit::Mobile && handled.len() == 50 {
+        if platform == Platform::Mobile && handled.len() == 50 {
             let query = [&newer[..], &["sort=index".to_owned()]].concat().join("&");
             let mut rest = node.ids(&format!("/storage/{name}?{query}"))?;
             rest.retain(|id| !handled.contains(id));
@@ -187,9 +193,9 @@ impl Engine {
                     .try_for_each(|record| self.apply(record, node, keys))?;
             }
         }
-        self.last_sync = match habit {
-            Habit::Android => as_of,
-            Habit::Desktop | Habit::Mobile => seen.max(newest.unwrap_or_default()),
+        self.last_sync = match platform {
+            Platform::Android => as_of,
+            Platform::Desktop | Platform::Mobile => seen.max(newest.unwrap_or_default()),
         };
         Ok(())
     }
@@ -218,13 +224,13 @@ impl Engine {
         Ok(())
     }
 
-    fn upload(&mut self, node: &mut Node, keys: &KeyPair, habit: Habit) -> Result<(), Stop> {
-        let at_once = if habit == Habit::Android { 50 } else { 100 };
+    fn upload(&mut self, node: &mut Node, keys: &KeyPair, platform: Platform) -> Result<(), Stop> {
+        let at_once = if platform == Platform::Android { 50 } else { 100 };
         let outgoing: Vec<String> = self.changed.iter().cloned().collect();
         for ids in outgoing.chunks(at_once) {
             let records: Vec<Value> = ids.iter().map(|id| self.seal(id, keys)).collect();
             let text = Value::Array(records).to_string();
-            let guard = (habit == Habit::Android).then(|| self.last_sync.to_string());
+            let guard = (platform == Platform::Android).then(|| self.last_sync.to_string());
             let reply = node.send("POST", &format!("/storage/{}", self.name()), |call| {
                 let call = call.body("text/plain", text);
                 match guard {

@@ -1,4 +1,4 @@
-//! The encryption of records: AES-256 in CBC mode, then HMAC-SHA256 over the text of the ciphertext.
+//! The encryption of records: AES-256 in CBC mode, then HMAC-SHA256 over the ciphertext in base64.
 
 use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
@@ -28,8 +28,8 @@ pub fn seal(keys: &KeyPair, text: &str) -> Value {
     let iv = random_bytes(16);
     let ciphertext = encrypt(&keys.encryption, &iv, text.as_bytes());
     let key = hmac::Key::new(hmac::HMAC_SHA256, &keys.hmac);
-    let seal = hmac::sign(&key, ciphertext.as_bytes());
-    json!({ "ciphertext": ciphertext, "IV": BASE64.encode(&iv), "hmac": hex(seal.as_ref()) })
+    let tag = hmac::sign(&key, ciphertext.as_bytes());
+    json!({ "ciphertext": ciphertext, "IV": BASE64.encode(&iv), "hmac": hex(tag.as_ref()) })
 }
 
 /// Verifies and decrypts; `None` if the keys differ or the text was altered.

@@ -37,7 +37,7 @@ pub struct Group {
     pub p: BigUint,
     /// The order of the subgroup.
     pub q: BigUint,
-    /// What generates it.
+    /// The generator.
     pub g: BigUint,
 }
 

@@ -1,4 +1,4 @@
-//! The sync key that a person writes down, and the pair of keys that follows from it.
+//! The sync key that a person writes down, and the key pair that is derived from it.
 
 use data_encoding::{BASE64, Encoding, Specification};
 use ring::hmac;
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::client::random_bytes;
 
-/// What every derivation of this protocol is for.
+/// The purpose in the HMAC input of every key derivation of this protocol.
 pub const PURPOSE: &str = "Sync-AES_256_CBC-HMAC256";
 
 /// Base32 in lower case, with `8` for `l` and `9` for `o`.
-fn friendly() -> Encoding {
+fn base32() -> Encoding {
     let mut alphabet = Specification::new();
     alphabet.symbols.push_str("abcdefghijk8mn9pqrstuvwxyz234567");
-    // Two characters of twenty-six spell no bits of the key.
+    // 26 characters encode 130 bits, and the key has 128.
     alphabet.check_trailing_bits = false;
     alphabet.encoding().expect("thirty-two different characters")
 }
@@ -22,7 +22,7 @@ fn friendly() -> Encoding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncKey(String);
 
-/// One key to encrypt with and one to seal with.
+/// An encryption key and an HMAC key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPair {
     /// For AES-256.
@@ -32,13 +32,13 @@ pub struct KeyPair {
 }
 
 impl SyncKey {
-    /// A fresh one.
+    /// Generates a key.
     pub fn generate() -> Self {
-        Self(friendly().encode(&random_bytes(16)))
+        Self(base32().encode(&random_bytes(16)))
     }
 
-    /// As a person types it, with hyphens or without.
-    pub fn typed(text: &str) -> Self {
+    /// Parses a key as a person types it, with or without hyphens.
+    pub fn parse(text: &str) -> Self {
         let text = text.trim().to_lowercase().replace('-', "");
         assert_eq!(text.len(), 26, "{text}");
         Self(text)
@@ -49,18 +49,18 @@ impl SyncKey {
         &self.0
     }
 
-    /// As a person sees it: one character, then groups of five.
-    pub fn shown(&self) -> String {
+    /// Formats the key as browsers show it: one character, then groups of five.
+    pub fn formatted(&self) -> String {
         let groups: Vec<&str> = (1..26).step_by(5).map(|at| &self.0[at..at + 5]).collect();
         format!("{}-{}", &self.0[..1], groups.join("-"))
     }
 
     /// Its sixteen bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        friendly().decode(self.0.as_bytes()).unwrap()
+        base32().decode(self.0.as_bytes()).unwrap()
     }
 
-    /// The pair of keys that the account's own records are sealed with.
+    /// Derives the key pair that encrypts the account's own records.
     pub fn pair(&self, name: &str) -> KeyPair {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.bytes());
         let step = |before: &[u8], number: u8| {
@@ -74,7 +74,7 @@ impl SyncKey {
 }
 
 impl KeyPair {
-    /// A fresh pair, for the records of collections.
+    /// Generates a key pair for the records of collections.
     pub fn generate() -> Self {
         Self {
             encryption: random_bytes(32),
@@ -82,12 +82,12 @@ impl KeyPair {
         }
     }
 
-    /// As the record of keys holds it.
+    /// Formats the key pair as in the record `crypto/keys`.
     pub fn to_json(&self) -> Value {
         json!([BASE64.encode(&self.encryption), BASE64.encode(&self.hmac)])
     }
 
-    /// Out of the record of keys.
+    /// Reads a key pair from the record `crypto/keys`.
     pub fn from_json(pair: &Value) -> Option<Self> {
         let key = |at: usize| BASE64.decode(pair[at].as_str()?.as_bytes()).ok();
         Some(Self {

@@ -1,4 +1,4 @@
-//! The account's name on the wire, out of what a person types.
+//! Derives the account's name on the wire from the text that a person types.
 
 use data_encoding::BASE32;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};

@@ -42,7 +42,7 @@ pub enum Poll {
 }
 
 impl End {
-    /// An end of a channel below this path of the server; without a name it takes one later.
+    /// An end of a channel below this path of the server; without a name it opens one later.
     pub fn new(server: &Server, root: &str, channel: &str) -> Self {
         Self {
             server: server.clone(),
@@ -60,7 +60,7 @@ impl End {
             .send(&change(call.header("X-KeyExchange-Id", self.id.clone())))
     }
 
-    /// Takes a new channel.
+    /// Opens a new channel.
     fn open(&mut self) {
         let reply = self.send("GET", "new_channel", |call| call).expect(200);
         self.channel = serde_json::from_slice(&reply.body).unwrap();
@@ -147,7 +147,7 @@ pub struct Sender {
 }
 
 impl Receiver {
-    /// Takes a channel, writes the first message.
+    /// Opens a channel and writes the first message.
     pub fn begin(server: &Server, root: &str) -> Self {
         let mut end = End::new(server, root, "");
         end.open();
@@ -175,9 +175,7 @@ impl Receiver {
     pub fn second(&mut self) {
         let theirs = self.end.read("sender1");
         let party = self.party.take().unwrap();
-        let (waiting, second) = party
-            .meet(&theirs, "sender", &self.secret)
-            .expect("proofs that hold");
+        let (waiting, second) = party.meet(&theirs, "sender", &self.secret).expect("valid proofs");
         self.waiting = Some(waiting);
         self.end.write("receiver2", &second);
     }
@@ -190,7 +188,7 @@ impl Receiver {
             .take()
             .unwrap()
             .finish(&theirs)
-            .expect("a proof that holds");
+            .expect("a valid proof");
         let iv = random_bytes(16);
         let ciphertext = envelope::encrypt(&keys.encryption, &iv, KNOWN.as_bytes());
         let third = json!({ "ciphertext": ciphertext, "IV": BASE64.encode(&iv) });
@@ -198,7 +196,7 @@ impl Receiver {
         self.end.write("receiver3", &third);
     }
 
-    /// Takes the credentials.
+    /// Receives the credentials.
     pub fn finish(mut self) -> Option<Credentials> {
         let sealed = self.end.read("sender3");
         let clear = envelope::open(&self.keys.unwrap(), &sealed)?;
@@ -207,7 +205,7 @@ impl Receiver {
         Some(Credentials {
             account: text("account"),
             password: text("password"),
-            sync_key: SyncKey::typed(&text("synckey")),
+            sync_key: SyncKey::parse(&text("synckey")),
             server: text("serverURL"),
         })
     }
@@ -221,7 +219,7 @@ impl Sender {
         let (party, first) = Party::begin("sender");
         let theirs = end.read("receiver1");
         end.write("sender1", &first);
-        let (waiting, second) = party.meet(&theirs, "receiver", secret).expect("proofs that hold");
+        let (waiting, second) = party.meet(&theirs, "receiver", secret).expect("valid proofs");
         Self {
             end,
             second,
@@ -241,7 +239,7 @@ impl Sender {
     pub fn is_paired(&mut self) -> bool {
         let theirs = self.end.read("receiver3");
         let iv = BASE64.decode(theirs["IV"].as_str().unwrap().as_bytes()).unwrap();
-        let keys = self.keys.as_ref().expect("a proof that held");
+        let keys = self.keys.as_ref().expect("a valid proof");
         let is_same = envelope::encrypt(&keys.encryption, &iv, KNOWN.as_bytes()) == theirs["ciphertext"];
         if !is_same {
             self.end.report("jpake.error.keymismatch");
@@ -249,7 +247,7 @@ impl Sender {
         is_same
     }
 
-    /// Hands over the credentials.
+    /// Sends the credentials.
     pub fn finish(mut self, credentials: &Credentials) {
         let clear = json!({
             "account": credentials.account, "password": credentials.password,

@@ -24,7 +24,7 @@ pub enum Stop {
     /// The storage version is newer than the client's.
     TooNew,
     /// The server failed with this status.
-    Trouble(u16),
+    ServerError(u16),
     /// The service has ended.
     Ended,
     /// The store is full.
@@ -85,7 +85,7 @@ impl Received {
             serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let member = |name: &str| members.get(name).map(|raw| raw.get());
         let string = |name| serde_json::from_str::<String>(member(name).unwrap_or("null"));
-        assert!(!members.contains_key("ttl"), "a ttl never comes back: {text}");
+        assert!(!members.contains_key("ttl"), "a response has no ttl: {text}");
         let payload = string("payload").unwrap_or_default();
         Self {
             id: string("id").unwrap_or_else(|_| panic!("no id: {text}")),
@@ -135,8 +135,8 @@ impl Node {
         format!("{}/", self.server.base())
     }
 
-    /// Sends a request and takes the answer, whatever it is; the target begins after the user's root.
-    pub fn ask(&mut self, method: &str, target: &str, change: impl FnOnce(Call) -> Call) -> Reply {
+    /// Sends a request and returns the response with any status. The target is relative to the user's root.
+    pub fn send_unchecked(&mut self, method: &str, target: &str, change: impl FnOnce(Call) -> Call) -> Reply {
         let call = Call::new(method, format!("{}{target}", self.root))
             .header("Authorization", self.authorization.clone())
             .header(
@@ -148,20 +148,20 @@ impl Node {
         reply
     }
 
-    /// The same; an error status becomes a `Stop`.
+    /// Sends a request. An error status becomes a `Stop`.
     pub fn send(
         &mut self,
         method: &str,
         target: &str,
         change: impl FnOnce(Call) -> Call,
     ) -> Result<Reply, Stop> {
-        let reply = self.ask(method, target, change);
+        let reply = self.send_unchecked(method, target, change);
         match reply.status {
             200 | 404 => Ok(reply),
             400 if reply.body == b"14" => Err(Stop::OverQuota),
             401 => Err(Stop::Reassigned),
             412 => Err(Stop::Stale),
-            500 | 502 | 503 | 504 => Err(Stop::Trouble(reply.status)),
+            500 | 502 | 503 | 504 => Err(Stop::ServerError(reply.status)),
             513 => Err(Stop::Ended),
             status => Err(Stop::Refused(status)),
         }

@@ -1,4 +1,4 @@
-//! What query strings and headers mean, and that none of them does harm.
+//! Tests of parsing query strings and headers, also hostile ones.
 
 use axum::http::header;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn accepting(value: &str) -> Format {
     list_format(&[(header::ACCEPT, value.parse().unwrap())].into_iter().collect())
 }
 
-/// D2.32 of the storage API, and all else a client may say it takes.
+/// D2.32 of the storage API, and other values of `Accept`.
 #[test]
 fn the_client_s_favourite_layout_wins() {
     for (value, format) in [
@@ -112,7 +112,7 @@ fn numbers_must_be_numbers() {
 }
 
 #[test]
-fn what_means_nothing_is_passed_over() {
+fn meaningless_parameters_are_ignored() {
     let plain = query("").unwrap();
     assert_eq!((plain.order, plain.fields), (Order::Oldest, Fields::Ids));
     for text in [
@@ -162,7 +162,7 @@ fn a_precondition_is_a_number() {
     };
     assert_eq!(since("1763690000.115"), Some(176_369_000_012));
     assert_eq!(since(" 5 "), Some(500));
-    // What never changed passes whatever is asked.
+    // An object that never changed passes any precondition.
     assert_eq!(since("-1"), Some(0));
     for value in ["", "abc", "inf", "nan", "1e400", "1 2"] {
         assert_eq!(since(value), None, "{value}");

@@ -44,8 +44,8 @@ fn a_payload_makes_an_object_new_and_immortal() {
     assert_eq!(whole.predecessor_id, Field::Set("7".to_owned()));
     assert_eq!((whole.ttl, whole.renews), (Ttl::Never, true));
 
-    let mortal = patch(r#"{"payload":"","ttl":"100"}"#).unwrap();
-    assert_eq!((mortal.ttl, mortal.renews), (Ttl::In(100), true));
+    let expiring = patch(r#"{"payload":"","ttl":"100"}"#).unwrap();
+    assert_eq!((expiring.ttl, expiring.renews), (Ttl::In(100), true));
     let described = patch(r#"{"sortindex":3}"#).unwrap();
     assert_eq!((described.ttl, described.renews), (Ttl::Keep, false));
     assert_eq!(patch(r#"{"ttl":5}"#).unwrap().ttl, Ttl::In(5));
@@ -83,7 +83,7 @@ fn a_payload_or_a_parent_makes_an_object_news() {
 }
 
 #[test]
-fn what_is_null_or_unknown_is_not_given() {
+fn null_and_unknown_members_are_ignored() {
     let empty = Patch::empty(ObjectId::new("a").unwrap());
     for body in [
         "{}",
@@ -175,7 +175,7 @@ fn a_payload_has_a_quarter_of_a_megabyte_at_most() {
 
 /// D2.9, D2.10, D2.21 of the storage API.
 #[test]
-fn what_is_no_object_is_refused_by_what_it_is() {
+fn values_that_are_no_objects_are_refused_by_their_type() {
     for body in [
         "",
         "{",
@@ -220,7 +220,7 @@ fn what_is_no_object_is_refused_by_what_it_is() {
 }
 
 #[test]
-fn what_nests_is_skipped_never_built() {
+fn nested_values_are_skipped_without_being_built() {
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(patch(&format!(r#"{{"foo":{nested}}}"#)).map(drop), Ok(()));
     assert_eq!(
@@ -311,7 +311,7 @@ fn of_several_failures_under_one_id_the_first_is_told() {
 
 /// D2.18, D2.19 of the storage API.
 #[test]
-fn what_is_too_much_may_come_again() {
+fn objects_beyond_the_limit_may_be_sent_again() {
     let elements: Vec<String> = (0..105).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
     let (stored, failed) = uploaded(&format!("[{}]", elements.join(","))).unwrap();
     assert_eq!((stored.len(), failed.len()), (100, 5));

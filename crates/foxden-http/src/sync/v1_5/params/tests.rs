@@ -1,4 +1,4 @@
-//! What query strings and headers mean, and that none of them does harm.
+//! Tests of parsing query strings and headers, also hostile ones.
 
 use proptest::prelude::*;
 

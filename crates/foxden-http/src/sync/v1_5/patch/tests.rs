@@ -1,4 +1,4 @@
-//! What uploads mean, and that no body does harm.
+//! Tests of parsing uploads, also hostile ones.
 
 use proptest::prelude::*;
 
@@ -108,7 +108,7 @@ fn one_object_is_read() {
 }
 
 #[test]
-fn what_is_no_object_is_refused() {
+fn values_that_are_no_objects_are_refused() {
     for body in [
         r#""abc""#,
         "[]",
@@ -148,7 +148,7 @@ fn what_is_no_object_is_refused() {
 }
 
 #[test]
-fn what_nests_deeply_is_skipped() {
+fn deeply_nested_values_are_skipped() {
     let deep = format!(r#"{{"payload":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(put(&deep), Err(ResponseCode::BadObject));
     let unended = format!("[{}", "{\"id\":".repeat(100_000));
@@ -164,7 +164,7 @@ fn of_two_members_the_later_counts() {
 }
 
 #[test]
-fn a_list_stores_what_it_can() {
+fn a_list_stores_its_valid_objects() {
     let body = r#"[{"id":"a","payload":"x"},{"id":"b","sortindex":"bad"},{"id":"é"},{"id":"c","new":1}]"#;
     let failed = [
         ("b", "invalid sortindex"),
@@ -243,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_stored_is_what_was_sent(payload in r"\PC{0,2}|[\x00-\x1f\\/]{0,6}") {
+    fn stored_objects_equal_the_sent_ones(payload in r"\PC{0,2}|[\x00-\x1f\\/]{0,6}") {
         let body = serde_json::json!({ "payload": payload }).to_string();
         prop_assert_eq!(put(&body).unwrap().payload, Field::Set(payload));
     }

@@ -9,7 +9,7 @@ use foxden_model::{ManualClock, SeededRng, SyncTime, UserId};
 use foxden_sql::FolderLock;
 use rusqlite::Connection;
 
-use super::{Bench, Folder, START, put};
+use super::{Folder, START, TestContext, put};
 use crate::command::{Change, Detail, Write};
 use crate::engine::sqlite::open::connect_writer;
 use crate::engine::sqlite::write_tx::CommitMarker;
@@ -44,24 +44,24 @@ async fn a_file_of_an_earlier_release_is_upgraded() {
     .unwrap();
     drop(old);
 
-    let bench = Bench::open(&folder, 1);
-    assert_eq!(bench.payload(1, "a").await.unwrap().as_deref(), Some("x"));
-    assert_eq!(bench.modified(2).await, SyncTime::from_hundredths(100));
+    let ctx = TestContext::open(&folder, 1);
+    assert_eq!(ctx.payload(1, "a").await.unwrap().as_deref(), Some("x"));
+    assert_eq!(ctx.modified(2).await, SyncTime::from_hundredths(100));
     let close = Write::new(Change::Close);
-    bench.engine.write(UserId(1), close).await.unwrap();
-    drop(bench);
-    let bench = Bench::open(&folder, 1);
-    let refused = bench.payload(1, "a").await;
+    ctx.engine.write(UserId(1), close).await.unwrap();
+    drop(ctx);
+    let ctx = TestContext::open(&folder, 1);
+    let refused = ctx.payload(1, "a").await;
     assert!(matches!(refused, Err(EngineError::Closed)), "{refused:?}");
-    assert!(bench.put(2, "a", "x").await.is_ok());
+    assert!(ctx.put(2, "a", "x").await.is_ok());
 }
 
 /// Checkpoints have a connection of their own, opened while others write.
 #[tokio::test]
 async fn a_file_is_opened_for_writing_while_another_writes() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    bench.put(1, "a", "x").await.unwrap();
+    let ctx = TestContext::open(&folder, 1);
+    ctx.put(1, "a", "x").await.unwrap();
     let foreign = Connection::open(folder.file("0.sqlite")).unwrap();
     foreign.execute_batch("begin immediate").unwrap();
     let opened = connect_writer(&folder.file("0.sqlite"), Duration::ZERO).unwrap();
@@ -76,47 +76,44 @@ async fn a_file_is_opened_for_writing_while_another_writes() {
 #[tokio::test]
 async fn everything_is_there_after_opening_again() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 4);
+    let ctx = TestContext::open(&folder, 4);
     for user in 0..20 {
-        bench.put(user, "a", &format!("of {user}")).await.unwrap();
+        ctx.put(user, "a", &format!("of {user}")).await.unwrap();
     }
-    bench.clock.advance_millis(60_000);
-    let emptied = bench
+    ctx.clock.advance_millis(60_000);
+    let emptied = ctx
         .engine
         .write(UserId(3), Write::new(Change::DeleteAll))
         .await
         .unwrap();
-    let before = bench.engine.summary(UserId(7), Detail::Full).await.unwrap();
-    drop(bench);
+    let before = ctx.engine.summary(UserId(7), Detail::Full).await.unwrap();
+    drop(ctx);
 
     // The WAL is gone, and the clock has gone back by a minute.
     assert!(!folder.file("0.sqlite-wal").exists());
-    let bench = Bench::open(&folder, 4);
+    let ctx = TestContext::open(&folder, 4);
     for user in (0..20).filter(|&user| user != 3) {
-        assert_eq!(
-            bench.payload(user, "a").await.unwrap(),
-            Some(format!("of {user}"))
-        );
+        assert_eq!(ctx.payload(user, "a").await.unwrap(), Some(format!("of {user}")));
     }
-    let after = bench.engine.summary(UserId(7), Detail::Full).await.unwrap();
+    let after = ctx.engine.summary(UserId(7), Detail::Full).await.unwrap();
     assert_eq!(
         (after.modified, after.collections),
         (before.modified, before.collections)
     );
-    assert_eq!(bench.payload(3, "a").await.unwrap(), None);
-    assert_eq!(bench.modified(3).await, emptied.modified);
-    let next = bench.put(3, "a", "new").await.unwrap();
+    assert_eq!(ctx.payload(3, "a").await.unwrap(), None);
+    assert_eq!(ctx.modified(3).await, emptied.modified);
+    let next = ctx.put(3, "a", "new").await.unwrap();
     assert_eq!(next.modified, emptied.modified.next());
 }
 
 #[tokio::test]
 async fn users_are_spread_over_the_files() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 4);
+    let ctx = TestContext::open(&folder, 4);
     for user in 0..100 {
-        bench.put(user, "a", "x").await.unwrap();
+        ctx.put(user, "a", "x").await.unwrap();
     }
-    drop(bench);
+    drop(ctx);
     for number in 0..4 {
         let file = Connection::open(folder.file(&format!("{number}.sqlite"))).unwrap();
         let users: i64 = file
@@ -129,9 +126,9 @@ async fn users_are_spread_over_the_files() {
 #[tokio::test]
 async fn files_are_for_their_owners_eyes_only() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 2);
-    bench.put(1, "a", "x").await.unwrap();
-    bench.put(2, "a", "x").await.unwrap();
+    let ctx = TestContext::open(&folder, 2);
+    ctx.put(1, "a", "x").await.unwrap();
+    ctx.put(2, "a", "x").await.unwrap();
     let rights = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(rights(folder.path()), 0o700);
     let mut seen = 0;
@@ -147,7 +144,7 @@ async fn files_are_for_their_owners_eyes_only() {
 #[tokio::test]
 async fn a_folder_is_opened_by_one_engine_at_a_time() {
     let folder = Folder::new();
-    let first = Bench::open(&folder, 2);
+    let first = TestContext::open(&folder, 2);
     first.put(1, "a", "x").await.unwrap();
     let refused = reopen(&folder, 2).err().expect("the folder is locked");
     let expected = format!(
@@ -161,7 +158,7 @@ async fn a_folder_is_opened_by_one_engine_at_a_time() {
 
     // A closed engine gives the folder free, also while a handle is left.
     first.engine.close().await;
-    let second = Bench::open(&folder, 2);
+    let second = TestContext::open(&folder, 2);
     assert_eq!(second.ids(1).await.len(), 2);
     drop(first);
     assert!(reopen(&folder, 2).is_err());
@@ -181,8 +178,8 @@ async fn a_data_folder_that_its_server_has_locked_may_hold_the_objects() {
     let folder = Folder::new();
     fs::create_dir_all(folder.path()).unwrap();
     let _data_folder = FolderLock::acquire(folder.path(), "lock").unwrap();
-    let bench = Bench::open(&folder, 1);
-    bench.put(1, "a", "x").await.unwrap();
+    let ctx = TestContext::open(&folder, 1);
+    ctx.put(1, "a", "x").await.unwrap();
     assert!(matches!(reopen(&folder, 1), Err(OpenError::InUse { .. })));
 }
 
@@ -206,10 +203,10 @@ fn the_number_of_files_cannot_be_changed() {
     drop(reopen(&folder, 3).unwrap());
     for files in [1, 2, 4] {
         let refused = reopen(&folder, files).err().unwrap();
-        let OpenError::OtherFileCount { made, asked, .. } = refused else {
+        let OpenError::OtherFileCount { made, requested, .. } = refused else {
             panic!("{refused}")
         };
-        assert_eq!((made, asked), (3, files));
+        assert_eq!((made, requested), (3, files));
     }
     assert!(reopen(&folder, 3).is_ok());
 }
@@ -253,12 +250,12 @@ fn a_newer_file_is_left_alone() {
 #[tokio::test]
 async fn damage_is_unavailable_and_no_panic() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let payload = "x".repeat(3000);
     for at in 0..200 {
-        bench.put(1, &format!("object-{at}"), &payload).await.unwrap();
+        ctx.put(1, &format!("object-{at}"), &payload).await.unwrap();
     }
-    drop(bench);
+    drop(ctx);
     let path = folder.file("0.sqlite");
     let mut bytes = fs::read(&path).unwrap();
     let sound = 12 * 8192;
@@ -266,17 +263,17 @@ async fn damage_is_unavailable_and_no_panic() {
     bytes[sound..].fill(0xa5);
     fs::write(&path, bytes).unwrap();
 
-    let bench = Bench::open(&folder, 1);
-    let damaged = bench.payload(1, "object-199").await;
+    let ctx = TestContext::open(&folder, 1);
+    let damaged = ctx.payload(1, "object-199").await;
     assert!(matches!(damaged, Err(EngineError::Unavailable(_))), "{damaged:?}");
-    let damaged = bench.put(1, "object-199", "new").await;
+    let damaged = ctx.put(1, "object-199", "new").await;
     assert!(matches!(damaged, Err(EngineError::Unavailable(_))), "{damaged:?}");
     // Undamaged data is still served.
-    assert!(bench.engine.summary(UserId(1), Detail::Times).await.is_ok());
+    assert!(ctx.engine.summary(UserId(1), Detail::Times).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_foreign_lock_is_busy_and_reads_go_on() {
+async fn a_lock_of_another_process_is_busy_and_reads_continue() {
     let folder = Folder::new();
     let clock = Arc::new(ManualClock::at_millis(START));
     let options = SqliteOptions {
@@ -285,17 +282,17 @@ async fn a_foreign_lock_is_busy_and_reads_go_on() {
         timeout: Duration::from_secs(1),
         ..SqliteOptions::new(folder.path())
     };
-    let bench = Bench::with(options, clock);
-    bench.put(1, "a", "one").await.unwrap();
+    let ctx = TestContext::with(options, clock);
+    ctx.put(1, "a", "one").await.unwrap();
     let foreign = Connection::open(folder.file("0.sqlite")).unwrap();
     foreign.execute_batch("begin immediate").unwrap();
-    let refused = bench.put(1, "a", "two").await;
+    let refused = ctx.put(1, "a", "two").await;
     assert!(matches!(refused, Err(EngineError::Busy)), "{refused:?}");
-    assert_eq!(bench.payload(1, "a").await.unwrap().as_deref(), Some("one"));
-    assert!(matches!(bench.engine.check().await, Err(EngineError::Busy)));
+    assert_eq!(ctx.payload(1, "a").await.unwrap().as_deref(), Some("one"));
+    assert!(matches!(ctx.engine.check().await, Err(EngineError::Busy)));
     foreign.execute_batch("rollback").unwrap();
-    bench.put(1, "a", "three").await.unwrap();
-    assert!(bench.engine.check().await.is_ok());
+    ctx.put(1, "a", "three").await.unwrap();
+    assert!(ctx.engine.check().await.is_ok());
 }
 
 /// A failed commit can leave whole frames in the WAL, beyond the end in the WAL index. After the engine has reported the
@@ -340,13 +337,13 @@ fn a_failed_commit_does_not_come_back_with_a_crash() {
 #[tokio::test]
 async fn a_transaction_is_found_by_its_traces() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let first = bench.put(1, "a", "one").await.unwrap().modified;
-    let second = put(&bench.engine, 1, "tabs", &[("a", "two")])
+    let ctx = TestContext::open(&folder, 1);
+    let first = ctx.put(1, "a", "one").await.unwrap().modified;
+    let second = put(&ctx.engine, 1, "tabs", &[("a", "two")])
         .await
         .unwrap()
         .modified;
-    drop(bench);
+    drop(ctx);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let found = |markers: &[CommitMarker]| find_markers(&file, markers).unwrap();
     let user = UserId(1);

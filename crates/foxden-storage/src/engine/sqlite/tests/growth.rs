@@ -5,7 +5,7 @@ use std::fs;
 
 use foxden_model::UserId;
 
-use super::{Bench, Folder, name, patch};
+use super::{Folder, TestContext, name, patch};
 use crate::command::{BatchId, BatchPart, Change, Patch, Ttl, Write};
 use crate::engine::Engine;
 use crate::page::Budget;
@@ -23,19 +23,19 @@ fn objects(round: usize, ttl: Ttl) -> Vec<Patch> {
     objects.collect()
 }
 
-async fn write(bench: &Bench, change: Change) {
-    bench.engine.write(USER, Write::new(change)).await.unwrap();
+async fn write(ctx: &TestContext, change: Change) {
+    ctx.engine.write(USER, Write::new(change)).await.unwrap();
 }
 
-async fn put(bench: &Bench, round: usize, ttl: Ttl) {
+async fn put(ctx: &TestContext, round: usize, ttl: Ttl) {
     let change = Change::Upsert {
         collection: name("history"),
         patches: objects(round, ttl),
     };
-    write(bench, change).await;
+    write(ctx, change).await;
 }
 
-async fn stage(bench: &Bench, round: usize) -> BatchId {
+async fn stage(ctx: &TestContext, round: usize) -> BatchId {
     let part = BatchPart {
         collection: name("history"),
         batch: None,
@@ -46,69 +46,69 @@ async fn stage(bench: &Bench, round: usize) -> BatchId {
         max_open_bytes: ROUND,
         quota: None,
     };
-    bench.engine.stage(USER, part).await.unwrap().batch
+    ctx.engine.stage(USER, part).await.unwrap().batch
 }
 
-async fn delete_collection(bench: &Bench) {
+async fn delete_collection(ctx: &TestContext) {
     let change = Change::DeleteCollection {
         collection: name("history"),
         keeps_name: false,
     };
-    write(bench, change).await;
+    write(ctx, change).await;
 }
 
 /// Repeats a cycle, and returns the length of the file.
-async fn length_after(circle: impl AsyncFn(&Bench, usize)) -> u64 {
+async fn length_after(circle: impl AsyncFn(&TestContext, usize)) -> u64 {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     for round in 0..ROUNDS {
-        circle(&bench, round).await;
+        circle(&ctx, round).await;
     }
     let log = fs::metadata(folder.file("0.sqlite-wal")).unwrap().len();
     assert!(log < 48 << 20, "the log grew to {log} bytes");
     let path = folder.file("0.sqlite");
-    drop(bench);
+    drop(ctx);
     fs::metadata(path).unwrap().len()
 }
 
 #[tokio::test]
 async fn deleted_collections_do_not_pile_up() {
-    let length = length_after(async |bench, round| {
-        put(bench, round, Ttl::Keep).await;
-        delete_collection(bench).await;
+    let length = length_after(async |ctx, round| {
+        put(ctx, round, Ttl::Keep).await;
+        delete_collection(ctx).await;
     });
     assert!(length.await < 5 * ROUND);
 }
 
 #[tokio::test]
 async fn emptied_stores_do_not_pile_up() {
-    let length = length_after(async |bench, round| {
-        put(bench, round, Ttl::Keep).await;
-        write(bench, Change::DeleteAll).await;
+    let length = length_after(async |ctx, round| {
+        put(ctx, round, Ttl::Keep).await;
+        write(ctx, Change::DeleteAll).await;
     });
     assert!(length.await < 5 * ROUND);
 }
 
 #[tokio::test]
 async fn ended_batches_do_not_pile_up() {
-    let length = length_after(async |bench, round| {
-        stage(bench, round).await;
+    let length = length_after(async |ctx, round| {
+        stage(ctx, round).await;
     });
     assert!(length.await < 5 * ROUND);
 }
 
 #[tokio::test]
 async fn committed_batches_do_not_pile_up() {
-    let length = length_after(async |bench, round| {
+    let length = length_after(async |ctx, round| {
         let change = Change::CommitBatch {
             collection: name("history"),
-            batch: stage(bench, round).await,
+            batch: stage(ctx, round).await,
             patches: Vec::new(),
             max_objects: 10,
             max_bytes: ROUND,
         };
-        write(bench, change).await;
-        delete_collection(bench).await;
+        write(ctx, change).await;
+        delete_collection(ctx).await;
     });
     assert!(length.await < 6 * ROUND);
 }
@@ -116,16 +116,16 @@ async fn committed_batches_do_not_pile_up() {
 /// Expired objects are removed once a purge has confirmed the time.
 #[tokio::test]
 async fn expired_objects_do_not_pile_up() {
-    let length = length_after(async |bench, round| {
+    let length = length_after(async |ctx, round| {
         if round == 0 {
-            bench.engine.purge(Budget::of(0)).await.unwrap();
+            ctx.engine.purge(Budget::of(0)).await.unwrap();
         }
         let change = Change::Upsert {
             collection: name(&format!("c{round}")),
             patches: objects(round, Ttl::In(1)),
         };
-        write(bench, change).await;
-        bench.clock.advance_millis(1000);
+        write(ctx, change).await;
+        ctx.clock.advance_millis(1000);
     });
     assert!(length.await < 5 * ROUND);
 }

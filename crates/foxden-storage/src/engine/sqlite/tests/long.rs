@@ -9,9 +9,9 @@ use crate::engine::sqlite::MAX_SCANNED;
 
 /// A read of one object may scan all expired objects.
 #[tokio::test]
-async fn a_read_that_may_pass_over_thousands_holds_up_no_small_ones() {
+async fn a_read_that_may_scan_thousands_of_objects_delays_no_small_ones() {
     let folder = Folder::new();
-    let engine = Bench::open(&folder, 1).engine;
+    let engine = TestContext::open(&folder, 1).engine;
     let user = UserId(1);
     for (collection, count) in [("small", MAX_SCANNED), ("large", MAX_SCANNED + 1)] {
         let ids: Vec<_> = (0..count).map(|id| id.to_string()).collect();

@@ -7,7 +7,7 @@ use foxden_model::{SyncTime, UserId};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
-use super::{Bench, Folder, name, patch, put};
+use super::{Folder, TestContext, name, patch, put};
 use crate::command::{BatchPart, Change, Fields, Order, Query, Selection, Ttl, Write};
 use crate::engine::Engine;
 use crate::engine::sqlite::expiry::EXPIRED_OF_USER;
@@ -21,7 +21,7 @@ fn length(path: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_stays_short_while_all_write_and_read() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let log = folder.file("0.sqlite-wal");
     let mut longest = 0;
     for round in 0..120 {
@@ -29,14 +29,14 @@ async fn the_log_stays_short_while_all_write_and_read() {
         let payload = format!("{round:04}").repeat(25_000);
         let mut writes = JoinSet::new();
         for user in 0..8 {
-            let (engine, payload) = (bench.engine.clone(), payload.clone());
+            let (engine, payload) = (ctx.engine.clone(), payload.clone());
             writes.spawn(async move {
                 let id = format!("{}", round % 10);
                 put(&engine, user, "history", &[(&id, &payload)]).await.unwrap();
             });
         }
         writes.join_all().await;
-        assert_eq!(bench.ids(round % 8).await.len() as u64, (round + 1).min(10));
+        assert_eq!(ctx.ids(round % 8).await.len() as u64, (round + 1).min(10));
         longest = longest.max(length(&log));
     }
     // 96 MB were written.
@@ -47,14 +47,14 @@ async fn the_log_stays_short_while_all_write_and_read() {
 #[tokio::test]
 async fn a_foreign_reader_delays_no_request() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let log = folder.file("0.sqlite-wal");
-    bench.put(1, "a", "seen by the backup").await.unwrap();
+    ctx.put(1, "a", "seen by the backup").await.unwrap();
     let foreign = Connection::open(folder.file("0.sqlite")).unwrap();
     foreign.execute_batch("begin; select * from collection").unwrap();
     let put = async |at: i32| {
         let (id, payload) = (format!("{}", at % 5), format!("{at:04}").repeat(250_000));
-        bench.put(1, &id, &payload).await.unwrap();
+        ctx.put(1, &id, &payload).await.unwrap();
     };
     for at in 0..45 {
         put(at).await;
@@ -78,24 +78,24 @@ async fn a_foreign_reader_delays_no_request() {
 #[tokio::test]
 async fn the_file_shrinks_when_much_is_deleted() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let file = folder.file("0.sqlite");
     let payload = "x".repeat(20_000);
     for user in 1..=2 {
         for at in 0..10 {
             let ids: Vec<String> = (0..40).map(|n| format!("{at}-{n}")).collect();
             let objects: Vec<_> = ids.iter().map(|id| (id.as_str(), payload.as_str())).collect();
-            put(&bench.engine, user, "history", &objects).await.unwrap();
+            put(&ctx.engine, user, "history", &objects).await.unwrap();
         }
     }
     let delete = Change::DeleteCollection {
         collection: name("history"),
         keeps_name: false,
     };
-    bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
+    ctx.engine.write(UserId(1), Write::new(delete)).await.unwrap();
     let mut rows = 0;
     for _ in 0..100 {
-        let purged = bench.engine.purge(Budget::of(150)).await.unwrap();
+        let purged = ctx.engine.purge(Budget::of(150)).await.unwrap();
         rows += purged.rows;
         assert!(purged.rows <= 150);
         if !purged.has_more {
@@ -106,41 +106,40 @@ async fn the_file_shrinks_when_much_is_deleted() {
     assert_eq!(rows, 401);
     let (left, live) = (length(&file), 400 * 20_000);
     assert!((live..live * 5 / 4).contains(&left), "{left} bytes for {live}");
-    assert_eq!(bench.ids(2).await.len(), 400);
+    assert_eq!(ctx.ids(2).await.len(), 400);
 }
 
 #[tokio::test]
 async fn purging_removes_invisible_objects_from_the_file() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let mut mortal = patch("mortal", "x");
-    mortal.ttl = Ttl::In(10);
+    let ctx = TestContext::open(&folder, 1);
+    let mut expiring = patch("expiring", "x");
+    expiring.ttl = Ttl::In(10);
     let change = Change::Upsert {
         collection: name("history"),
-        patches: vec![mortal.clone(), patch("immortal", "y")],
+        patches: vec![expiring.clone(), patch("permanent", "y")],
     };
-    bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
+    ctx.engine.write(UserId(1), Write::new(change)).await.unwrap();
     let part = BatchPart {
         collection: name("history"),
         batch: None,
         guard: None,
-        patches: vec![mortal],
+        patches: vec![expiring],
         max_objects: 10,
         max_bytes: 1000,
         max_open_bytes: u64::MAX,
         quota: None,
     };
-    bench.engine.stage(UserId(1), part.clone()).await.unwrap();
-    bench.engine.stage(UserId(2), part).await.unwrap();
-    bench
-        .engine
+    ctx.engine.stage(UserId(1), part.clone()).await.unwrap();
+    ctx.engine.stage(UserId(2), part).await.unwrap();
+    ctx.engine
         .write(UserId(2), Write::new(Change::DeleteAll))
         .await
         .unwrap();
-    bench.clock.advance_millis(3 * 60 * 60 * 1000);
-    let purged = bench.engine.purge(Budget::of(1000)).await.unwrap();
+    ctx.clock.advance_millis(3 * 60 * 60 * 1000);
+    let purged = ctx.engine.purge(Budget::of(1000)).await.unwrap();
     assert!(!purged.has_more);
-    drop(bench);
+    drop(ctx);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("select count(*) from object"), 1);
@@ -155,7 +154,7 @@ async fn purging_removes_invisible_objects_from_the_file() {
 #[tokio::test]
 async fn a_bite_of_large_objects_is_a_small_one() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let payload = "x".repeat(1_000_000);
     let mut objects: Vec<_> = ["a", "b", "c", "d", "e", "f", "g"]
         .map(|id| patch(id, &payload))
@@ -168,7 +167,7 @@ async fn a_bite_of_large_objects_is_a_small_one() {
             collection: name(collection),
             patches: objects.clone(),
         };
-        bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
+        ctx.engine.write(UserId(1), Write::new(change)).await.unwrap();
     }
     for _ in 0..2 {
         let part = BatchPart {
@@ -181,18 +180,18 @@ async fn a_bite_of_large_objects_is_a_small_one() {
             max_open_bytes: u64::MAX,
             quota: None,
         };
-        bench.engine.stage(UserId(1), part).await.unwrap();
+        ctx.engine.stage(UserId(1), part).await.unwrap();
     }
     // Last, because a later write would purge some of it at once.
     let delete = Change::DeleteCollection {
         collection: name("dropped"),
         keeps_name: false,
     };
-    bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
-    bench.clock.advance_millis(3 * 60 * 60 * 1000);
+    ctx.engine.write(UserId(1), Write::new(delete)).await.unwrap();
+    ctx.clock.advance_millis(3 * 60 * 60 * 1000);
     let mut bites = Vec::new();
     loop {
-        let chunk = bench.engine.shards[0]
+        let chunk = ctx.engine.shards[0]
             .writer
             .run(|writer| writer.purge_chunk(Budget::of(1000)))
             .await;
@@ -212,7 +211,7 @@ async fn a_bite_of_large_objects_is_a_small_one() {
 #[tokio::test]
 async fn a_commit_leaves_its_parts_to_the_purge() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let payload = "x".repeat(1_000_000);
     let mut batches = Vec::new();
     for _ in 0..3 {
@@ -226,9 +225,9 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
             max_open_bytes: u64::MAX,
             quota: None,
         };
-        let staged = bench.engine.stage(UserId(1), part.clone()).await.unwrap();
+        let staged = ctx.engine.stage(UserId(1), part.clone()).await.unwrap();
         part.batch = Some(staged.batch.clone());
-        bench.engine.stage(UserId(1), part).await.unwrap();
+        ctx.engine.stage(UserId(1), part).await.unwrap();
         batches.push(staged.batch);
     }
     for batch in batches {
@@ -239,22 +238,22 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
             max_objects: 10,
             max_bytes: 10_000_000,
         };
-        bench.engine.write(UserId(1), Write::new(commit)).await.unwrap();
+        ctx.engine.write(UserId(1), Write::new(commit)).await.unwrap();
     }
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("select count(*) from part"), 6);
-    let chunk = bench.engine.shards[0]
+    let chunk = ctx.engine.shards[0]
         .writer
         .run(|writer| writer.purge_chunk(Budget::of(1000)))
         .await;
     // Two batches, and the part of the third that fills the chunk.
     assert_eq!(chunk.unwrap().rows, 3 + 3 + 1);
-    let purged = bench.engine.purge(Budget::of(1000)).await.unwrap();
+    let purged = ctx.engine.purge(Budget::of(1000)).await.unwrap();
     assert_eq!((purged.rows, purged.has_more), (1 + 1, false));
     assert_eq!(count("select count(*) from part"), 0);
     assert_eq!(count("select count(*) from batch"), 0);
-    assert_eq!(bench.payload(1, "a").await.unwrap(), Some(payload));
+    assert_eq!(ctx.payload(1, "a").await.unwrap(), Some(payload));
 }
 
 /// A statement that sorts or scans instead of using an index is correct and a thousand times slower, so no other test finds
@@ -262,7 +261,7 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
 #[test]
 fn walks_follow_their_index() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let selection = Selection {
         newer: Some(SyncTime::ZERO),
@@ -293,7 +292,7 @@ fn walks_follow_their_index() {
     );
     let one = plan(&file, "select row from object where owner = ?1 and id = ?2");
     assert!(one.contains("object_id (owner=? AND id=?)"), "{one}");
-    drop(bench);
+    drop(ctx);
 }
 
 fn plan(file: &Connection, sql: &str) -> String {
@@ -310,14 +309,14 @@ fn plan(file: &Connection, sql: &str) -> String {
 #[tokio::test]
 async fn a_long_read_goes_to_another_thread_and_says_the_same() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     let ids: Vec<String> = (0..900).map(|n| format!("{n:04}")).collect();
     let objects: Vec<_> = ids.iter().map(|id| (id.as_str(), "x")).collect();
-    put(&bench.engine, 1, "history", &objects).await.unwrap();
+    put(&ctx.engine, 1, "history", &objects).await.unwrap();
     let mut query = Query::all(name("history"), Fields::Whole);
-    let long = bench.engine.read(UserId(1), &query).await.unwrap();
+    let long = ctx.engine.read(UserId(1), &query).await.unwrap();
     query.limit = Some(200);
-    let short = bench.engine.read(UserId(1), &query).await.unwrap();
+    let short = ctx.engine.read(UserId(1), &query).await.unwrap();
     assert_eq!((long.rows.len(), short.rows.len()), (900, 200));
     assert!(
         long.rows

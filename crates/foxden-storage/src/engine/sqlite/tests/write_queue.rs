@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::writers::hold;
-use super::{Bench, Folder, START, name, patch, put};
+use super::{Folder, START, TestContext, name, patch, put};
 use crate::command::{BatchId, Change, Detail, Field, Order, Patch, Selection, Ttl, Write};
 use crate::engine::sqlite::SqliteEngine;
 use crate::engine::sqlite::deletion::{Deletion, MAX_WRITER_SCAN};
@@ -92,7 +92,7 @@ fn above(index: i64) -> Selection {
 
 /// A user with many writes waits; other users wait for at most one transaction.
 #[test]
-fn a_user_who_fills_the_queue_leaves_room_and_turns_to_others() {
+fn a_user_who_fills_the_queue_leaves_room_for_others() {
     let mut waits = Waits::default();
     let held = (0..1_000)
         .take_while(|_| waits.add(GREEDY, upsert(100)).is_ok())
@@ -194,13 +194,13 @@ fn large_writes_of_one_user_do_not_fill_a_group() {
 
 /// The last write is committed before most of those that were queued first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_passes_those_of_a_user_who_asks_for_many() {
+async fn a_write_overtakes_those_of_a_user_with_many() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let (release, held) = hold(&bench);
+    let ctx = TestContext::open(&folder, 1);
+    let (release, held) = hold(&ctx);
     let mut greedy = Vec::new();
     for round in 0..100 {
-        let engine = Arc::clone(&bench.engine);
+        let engine = Arc::clone(&ctx.engine);
         let write = async move {
             let ids: Vec<String> = (0..20).map(|number| format!("{round}-{number}")).collect();
             let objects: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "x")).collect();
@@ -208,7 +208,7 @@ async fn a_write_passes_those_of_a_user_who_asks_for_many() {
         };
         greedy.push(begun(write).await);
     }
-    let modest = begun(bench.put(MODEST, "a", "x")).await;
+    let modest = begun(ctx.put(MODEST, "a", "x")).await;
     release.send(()).unwrap();
     modest.await.unwrap();
     for write in greedy {
@@ -228,13 +228,13 @@ async fn a_write_passes_those_of_a_user_who_asks_for_many() {
 
 /// The writer thread only removes the objects that were found before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_deletion_means_is_found_beforehand() {
+async fn rows_of_a_deletion_are_found_before_its_transaction() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    fill(&bench, Ttl::Keep).await;
+    let ctx = TestContext::open(&folder, 1);
+    fill(&ctx, Ttl::Keep).await;
     for (selection, weight) in [(above(1_000_000), 0), (above(1_490), 9)] {
         let write = Arc::new(Write::new(matching(selection)));
-        let found = bench.engine.shards[0].file.find(UserId(GREEDY), &write).unwrap();
+        let found = ctx.engine.shards[0].file.find(UserId(GREEDY), &write).unwrap();
         let deletion = Deletion {
             write,
             scanned_objects: usize::try_from(MUCH).unwrap(),
@@ -243,16 +243,16 @@ async fn what_a_deletion_means_is_found_beforehand() {
         assert_eq!(deletion.scanned_objects(), weight);
     }
     // Other objects match by the time the deletion runs, so the search is repeated.
-    let (release, held) = hold(&bench);
+    let (release, held) = hold(&ctx);
     let late = Change::Upsert {
         collection: name("history"),
         patches: vec![indexed("late", 2_000, Ttl::Keep)],
     };
-    let late = begun(bench.engine.write(UserId(GREEDY), Write::new(late))).await;
-    let engine = Arc::clone(&bench.engine);
+    let late = begun(ctx.engine.write(UserId(GREEDY), Write::new(late))).await;
+    let engine = Arc::clone(&ctx.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { delete(&engine, above(1_490)).await });
-    while bench.engine.queued_writes().count < 2 {
+    while ctx.engine.queued_writes().count < 2 {
         tokio::task::yield_now().await;
     }
     release.send(()).unwrap();
@@ -260,47 +260,43 @@ async fn what_a_deletion_means_is_found_beforehand() {
     let deleted = deletion.join_next().await.unwrap().unwrap().unwrap();
     assert!(deleted.changed && deleted.modified > late);
     held.join_all().await;
-    assert_eq!(count(&bench).await, 1_491);
-    assert!(bench.payload(GREEDY, "late").await.unwrap().is_none());
+    assert_eq!(count(&ctx).await, 1_491);
+    assert!(ctx.payload(GREEDY, "late").await.unwrap().is_none());
 }
 
-/// What waits for all writer threads is added up.
+/// The queued writes of all writer threads are added up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_that_wait_are_counted_with_their_bytes() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    assert_eq!(bench.engine.queued_writes(), QueuedWrites::default());
-    let (release, held) = hold(&bench);
+    let ctx = TestContext::open(&folder, 1);
+    assert_eq!(ctx.engine.queued_writes(), QueuedWrites::default());
+    let (release, held) = hold(&ctx);
     let writes = [(GREEDY, upsert(3)), (MODEST, upsert(2))];
     let mut waiting = Vec::new();
     for (user, change) in writes {
-        waiting.push(begun(bench.engine.write(UserId(user), Write::new(change))).await);
+        waiting.push(begun(ctx.engine.write(UserId(user), Write::new(change))).await);
     }
-    assert_eq!(bench.engine.queued_writes(), QueuedWrites { count: 2, bytes: 5 });
+    assert_eq!(ctx.engine.queued_writes(), QueuedWrites { count: 2, bytes: 5 });
     release.send(()).unwrap();
     for write in waiting {
         write.await.unwrap();
     }
     held.join_all().await;
-    assert_eq!(bench.engine.queued_writes(), QueuedWrites::default());
+    assert_eq!(ctx.engine.queued_writes(), QueuedWrites::default());
 }
 
 /// Objects that have expired since the search are absent and are not subtracted from the counts twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_expires_before_a_deletion_is_looked_for_anew() {
+async fn a_deletion_searches_again_if_objects_expire_meanwhile() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    fill(&bench, Ttl::Keep).await;
+    let ctx = TestContext::open(&folder, 1);
+    fill(&ctx, Ttl::Keep).await;
     let short = Change::Upsert {
         collection: name("history"),
         patches: vec![indexed("short", 2_000, Ttl::In(1))],
     };
-    bench
-        .engine
-        .write(UserId(GREEDY), Write::new(short))
-        .await
-        .unwrap();
-    let (release, held) = hold(&bench);
+    ctx.engine.write(UserId(GREEDY), Write::new(short)).await.unwrap();
+    let (release, held) = hold(&ctx);
     let first = Change::DeleteObjects {
         collection: name("history"),
         selection: Selection::default(),
@@ -308,31 +304,31 @@ async fn what_expires_before_a_deletion_is_looked_for_anew() {
         limit: Some(1),
         or_refuse: false,
     };
-    let engine = Arc::clone(&bench.engine);
+    let engine = Arc::clone(&ctx.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { engine.write(UserId(GREEDY), Write::new(first)).await });
-    while bench.engine.queued_writes().count < 1 {
+    while ctx.engine.queued_writes().count < 1 {
         tokio::task::yield_now().await;
     }
-    bench.clock.advance_millis(1_000);
+    ctx.clock.advance_millis(1_000);
     release.send(()).unwrap();
     deletion.join_next().await.unwrap().unwrap().unwrap();
     held.join_all().await;
-    assert!(bench.payload(GREEDY, "1499").await.unwrap().is_none());
-    assert_eq!(count(&bench).await, 1_499);
+    assert!(ctx.payload(GREEDY, "1499").await.unwrap().is_none());
+    assert_eq!(count(&ctx).await, 1_499);
 }
 
 /// A deletion of all objects costs the same whatever their number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_of_all_objects_removes_none_at_once() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    fill(&bench, Ttl::Keep).await;
-    let deleted = delete(&bench.engine, above(-1)).await.unwrap();
+    let ctx = TestContext::open(&folder, 1);
+    fill(&ctx, Ttl::Keep).await;
+    let deleted = delete(&ctx.engine, above(-1)).await.unwrap();
     assert!(deleted.changed);
     assert_eq!(deleted.bytes_after, 0);
-    assert_eq!(bench.ids(GREEDY).await, [""; 0]);
-    assert_eq!(bench.modified(GREEDY).await, deleted.modified);
+    assert_eq!(ctx.ids(GREEDY).await, [""; 0]);
+    assert_eq!(ctx.modified(GREEDY).await, deleted.modified);
     let left: i64 = rusqlite::Connection::open(folder.file("0.sqlite"))
         .unwrap()
         .query_row("select count(*) from object", (), |row| row.get(0))
@@ -341,7 +337,7 @@ async fn a_deletion_of_all_objects_removes_none_at_once() {
 }
 
 /// Writes this many objects, each with its number as sortindex.
-async fn fill(bench: &Bench, ttl: Ttl) {
+async fn fill(ctx: &TestContext, ttl: Ttl) {
     let numbers = 0..i64::try_from(MUCH).unwrap();
     let change = Change::Upsert {
         collection: name("history"),
@@ -349,8 +345,7 @@ async fn fill(bench: &Bench, ttl: Ttl) {
             .map(|number| indexed(&number.to_string(), number, ttl))
             .collect(),
     };
-    bench
-        .engine
+    ctx.engine
         .write(UserId(GREEDY), Write::new(change))
         .await
         .unwrap();
@@ -369,8 +364,8 @@ async fn delete(engine: &SqliteEngine, selection: Selection) -> Result<Written, 
     engine.write(UserId(GREEDY), write).await
 }
 
-async fn count(bench: &Bench) -> u64 {
-    let summary = bench.engine.summary(UserId(GREEDY), Detail::Full).await;
+async fn count(ctx: &TestContext) -> u64 {
+    let summary = ctx.engine.summary(UserId(GREEDY), Detail::Full).await;
     summary.unwrap().collections[0].count
 }
 
@@ -387,13 +382,13 @@ async fn begun<'a, F: Future + Send + 'a>(future: F) -> Pin<Box<F>> {
 
 /// Between the search and the removal an object may expire and be purged, and its row number may be reused for another user.
 #[tokio::test]
-async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
+async fn rows_found_before_a_deletion_are_removed_only_of_their_owner() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     for (user, id) in [(1, "mine"), (2, "theirs")] {
-        bench.put(user, id, "x").await.unwrap();
+        ctx.put(user, id, "x").await.unwrap();
     }
-    let shard = bench.engine.shard(UserId(1));
+    let shard = ctx.engine.shard(UserId(1));
     let write = Arc::new(Write::new(matching(Selection::default())));
     let mut found = shard.file.find(UserId(1), &write).unwrap();
     let theirs = shard.file.find(UserId(2), &write).unwrap();
@@ -407,31 +402,31 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
     };
     let written = shard.writer.submit(UserId(1), deletion).await.unwrap();
     assert!(written.is_some_and(|written| written.bytes_after == 0));
-    assert!(bench.ids(1).await.is_empty());
-    assert_eq!(bench.ids(2).await, ["theirs"]);
+    assert!(ctx.ids(1).await.is_empty());
+    assert_eq!(ctx.ids(2).await, ["theirs"]);
 }
 
 /// A clock that slips back makes objects live that a search has passed as expired.
 #[tokio::test]
 async fn a_search_from_ahead_of_the_clock_is_repeated() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    bench.put(1, "a", "x").await.unwrap();
-    let mortal = Patch {
+    let ctx = TestContext::open(&folder, 1);
+    ctx.put(1, "a", "x").await.unwrap();
+    let expiring = Patch {
         ttl: Ttl::In(10),
-        ..patch("mortal", "x")
+        ..patch("expiring", "x")
     };
     let change = Change::Upsert {
         collection: name("history"),
-        patches: vec![mortal],
+        patches: vec![expiring],
     };
-    bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
-    let shard = bench.engine.shard(UserId(1));
+    ctx.engine.write(UserId(1), Write::new(change)).await.unwrap();
+    let shard = ctx.engine.shard(UserId(1));
     let write = Arc::new(Write::new(matching(Selection::default())));
-    bench.clock.advance_millis(11_000);
+    ctx.clock.advance_millis(11_000);
     let found = shard.file.find(UserId(1), &write).unwrap();
     assert_eq!(found.rows.len(), 1);
-    bench.clock.set_millis(START + 5000);
+    ctx.clock.set_millis(START + 5000);
     let deletion = Deletion {
         write,
         scanned_objects: 1,
@@ -439,16 +434,16 @@ async fn a_search_from_ahead_of_the_clock_is_repeated() {
     };
     let written = shard.writer.submit(UserId(1), deletion).await.unwrap();
     assert!(written.is_none(), "the search does not hold");
-    assert_eq!(bench.ids(1).await.len(), 2);
+    assert_eq!(ctx.ids(1).await.len(), 2);
 }
 
 /// The index of expiry holds the objects of all users, so the refused writes of one user walk it once in a transaction.
 #[tokio::test]
-async fn what_has_expired_is_looked_for_once_until_the_user_writes() {
+async fn expired_objects_are_searched_once_until_the_user_writes() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    bench.put(1, "a", "x").await.unwrap();
-    let shard = bench.engine.shard(UserId(1));
+    let ctx = TestContext::open(&folder, 1);
+    ctx.put(1, "a", "x").await.unwrap();
+    let shard = ctx.engine.shard(UserId(1));
     let connection = rusqlite::Connection::open(folder.file("0.sqlite")).unwrap();
     let mut tx = WriteTx::new(&connection, &shard.file);
     let before = tx.state(UserId(1)).unwrap().modified;

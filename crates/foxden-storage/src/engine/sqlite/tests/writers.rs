@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use foxden_model::{ManualClock, SyncTime, UserId};
 
-use super::{Bench, Folder, START, name, patch, put};
+use super::{Folder, START, TestContext, name, patch, put};
 use crate::command::{Change, Detail, Guard, Patch, Target, Write};
 use crate::engine::sqlite::queued_command::WriteCommand;
 use crate::engine::sqlite::write_tx::WriteTx;
@@ -23,10 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_many_users_share_commits_and_all_succeed() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 2);
+    let ctx = TestContext::open(&folder, 2);
     let mut writers = JoinSet::new();
     for writer in 0..64u64 {
-        let engine = bench.engine.clone();
+        let engine = ctx.engine.clone();
         writers.spawn(async move {
             let user = writer % 16;
             let mut times = Vec::new();
@@ -49,7 +49,7 @@ async fn writers_of_many_users_share_commits_and_all_succeed() {
         let (first, last) = (times.first().unwrap(), times.last().unwrap());
         assert_eq!(first.hundredths(), START / 10);
         assert_eq!(last.hundredths() - first.hundredths(), 79);
-        let summary = bench.engine.summary(UserId(user), Detail::Full).await.unwrap();
+        let summary = ctx.engine.summary(UserId(user), Detail::Full).await.unwrap();
         assert_eq!(summary.modified, *last);
         assert_eq!(
             (summary.collections[0].count, summary.collections[0].bytes),
@@ -62,8 +62,8 @@ async fn writers_of_many_users_share_commits_and_all_succeed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_in_a_group_is_its_own() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let (release, held) = hold(&bench);
+    let ctx = TestContext::open(&folder, 1);
+    let (release, held) = hold(&ctx);
     let stale = Write::new(Change::Upsert {
         collection: name("history"),
         patches: vec![patch("b", "refused")],
@@ -75,9 +75,9 @@ async fn a_refusal_in_a_group_is_its_own() {
     // Each command is queued before the next one is submitted, and none starts before all are queued.
     let (first, refused, last, ()) = tokio::join!(
         biased;
-        put(&bench.engine, 1, "history", &[("a", "x")]),
-        bench.engine.write(UserId(1), stale),
-        put(&bench.engine, 1, "history", &[("c", "x")]),
+        put(&ctx.engine, 1, "history", &[("a", "x")]),
+        ctx.engine.write(UserId(1), stale),
+        put(&ctx.engine, 1, "history", &[("c", "x")]),
         async { release.send(()).unwrap() },
     );
     let first = first.unwrap().modified;
@@ -86,7 +86,7 @@ async fn a_refusal_in_a_group_is_its_own() {
         "{refused:?}"
     );
     assert_eq!(last.unwrap().modified, first.next());
-    assert_eq!(bench.ids(1).await, ["c", "a"]);
+    assert_eq!(ctx.ids(1).await, ["c", "a"]);
     held.join_all().await;
 }
 
@@ -98,23 +98,23 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
         timeout: TIMEOUT,
         ..SqliteOptions::new(folder.path())
     };
-    let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
-    let (release, held) = hold(&bench);
-    let given_up = bench.put(1, "a", "too late").await;
+    let ctx = TestContext::with(options, Arc::new(ManualClock::at_millis(START)));
+    let (release, held) = hold(&ctx);
+    let given_up = ctx.put(1, "a", "too late").await;
     assert!(matches!(given_up, Err(EngineError::Busy)), "{given_up:?}");
     release.send(()).unwrap();
     held.join_all().await;
-    assert_eq!(bench.ids(1).await, [""; 0]);
-    bench.put(1, "b", "x").await.unwrap();
-    assert_eq!(bench.ids(1).await, ["b"]);
+    assert_eq!(ctx.ids(1).await, [""; 0]);
+    ctx.put(1, "b", "x").await.unwrap();
+    assert_eq!(ctx.ids(1).await, ["b"]);
 }
 
 /// The transaction is rolled back, the callers of its commands get an error, and later commands are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_in_the_writer_thread_affects_no_other_write() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    bench.put(1, "a", "x").await.unwrap();
+    let ctx = TestContext::open(&folder, 1);
+    ctx.put(1, "a", "x").await.unwrap();
     let half = |writer: &mut WriterConnection| -> Result<(), EngineError> {
         let halfway = |tx: &mut WriteTx<'_>| -> Result<(), EngineError> {
             tx.connection.execute("delete from object", ())?;
@@ -122,11 +122,11 @@ async fn a_panic_in_the_writer_thread_affects_no_other_write() {
         };
         Ok(writer.transact(halfway)?)
     };
-    let failed = bench.engine.shards[0].writer.run(half).await;
+    let failed = ctx.engine.shards[0].writer.run(half).await;
     assert!(matches!(failed, Err(EngineError::Unavailable(_))), "{failed:?}");
-    bench.put(1, "b", "y").await.unwrap();
-    assert_eq!(bench.ids(1).await, ["b", "a"]);
-    assert!(bench.engine.check().await.is_ok());
+    ctx.put(1, "b", "y").await.unwrap();
+    assert_eq!(ctx.ids(1).await, ["b", "a"]);
+    assert!(ctx.engine.check().await.is_ok());
 }
 
 /// A command that panics in the writer thread.
@@ -147,10 +147,10 @@ impl WriteCommand for Panics {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_lost_after_it_began_has_an_unknown_outcome() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let lost = bench.engine.shards[0].writer.submit(UserId(1), Panics).await;
+    let ctx = TestContext::open(&folder, 1);
+    let lost = ctx.engine.shards[0].writer.submit(UserId(1), Panics).await;
     assert!(matches!(lost, Err(EngineError::OutcomeUnknown(_))), "{lost:?}");
-    bench.put(1, "a", "x").await.unwrap();
+    ctx.put(1, "a", "x").await.unwrap();
 }
 
 /// If the disk hangs, the write may be committed later, and its caller is not told that it was not.
@@ -177,12 +177,12 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
         timeout: Duration::from_millis(50),
         ..SqliteOptions::new(folder.path())
     };
-    let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
+    let ctx = TestContext::with(options, Arc::new(ManualClock::at_millis(START)));
     let (release, released) = mpsc::channel();
     let released = Arc::new(std::sync::Mutex::new(released));
     let late = loop {
         let slow = Slow(Arc::clone(&released));
-        match bench.engine.shards[0].writer.submit(UserId(1), slow).await {
+        match ctx.engine.shards[0].writer.submit(UserId(1), slow).await {
             // On a busy machine the thread may start too late.
             Err(EngineError::Busy) => {}
             answer => break answer,
@@ -197,12 +197,12 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_never_began_is_unavailable() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let (release, held) = hold(&bench);
+    let ctx = TestContext::open(&folder, 1);
+    let (release, held) = hold(&ctx);
     let (unwritten, ()) = tokio::join!(
         biased;
-        bench.put(1, "a", "x"),
-        async { bench.engine.shards[0].writer.abandon() },
+        ctx.put(1, "a", "x"),
+        async { ctx.engine.shards[0].writer.abandon() },
     );
     assert!(
         matches!(unwritten, Err(EngineError::Unavailable(_))),
@@ -216,30 +216,30 @@ async fn a_write_that_never_began_is_unavailable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_checks_at_once_are_two() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let (release, held) = hold(&bench);
+    let ctx = TestContext::open(&folder, 1);
+    let (release, held) = hold(&ctx);
     let (first, second, third, fourth, ()) = tokio::join!(
         biased;
-        bench.engine.check(),
-        bench.engine.check(),
-        bench.engine.check(),
-        bench.engine.check(),
+        ctx.engine.check(),
+        ctx.engine.check(),
+        ctx.engine.check(),
+        ctx.engine.check(),
         async { release.send(()).unwrap() },
     );
     for answer in [first, second, third, fourth] {
         assert!(answer.is_ok(), "{answer:?}");
     }
     // The running check, and one for all calls that came meanwhile.
-    assert_eq!(bench.engine.health.begun.load(Ordering::SeqCst), 2);
+    assert_eq!(ctx.engine.health.begun.load(Ordering::SeqCst), 2);
     // A failed check answers the calls that waited for it, but not later ones.
-    *bench.engine.health.last.lock().await = CheckResult {
+    *ctx.engine.health.last.lock().await = CheckResult {
         number: 3,
         is_sound: false,
     };
-    let put_off = bench.engine.check().await;
+    let put_off = ctx.engine.check().await;
     assert!(matches!(put_off, Err(EngineError::Unavailable(_))), "{put_off:?}");
-    bench.engine.health.begun.store(3, Ordering::SeqCst);
-    assert!(bench.engine.check().await.is_ok());
+    ctx.engine.health.begun.store(3, Ordering::SeqCst);
+    assert!(ctx.engine.check().await.is_ok());
     held.join_all().await;
 }
 
@@ -265,19 +265,19 @@ async fn a_command_larger_than_the_queue_is_not_refused_for_ever() {
     }
 
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
+    let ctx = TestContext::open(&folder, 1);
     for _ in 0..2 {
-        let answer = bench.engine.shards[0].writer.submit(UserId(1), Huge).await;
+        let answer = ctx.engine.shards[0].writer.submit(UserId(1), Huge).await;
         assert!(answer.is_ok(), "{answer:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_is_written_when_the_engine_is_dropped() {
+async fn queued_writes_are_done_when_the_engine_is_dropped() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let (release, held) = hold(&bench);
-    let mut put = Box::pin(put(&bench.engine, 1, "history", &[("a", "x")]));
+    let ctx = TestContext::open(&folder, 1);
+    let (release, held) = hold(&ctx);
+    let mut put = Box::pin(put(&ctx.engine, 1, "history", &[("a", "x")]));
     // Submitted, and not awaited.
     tokio::select! {
         biased;
@@ -287,42 +287,42 @@ async fn what_waits_is_written_when_the_engine_is_dropped() {
     // If it were dropped, the command would be given up.
     std::mem::forget(put);
     held.join_all().await;
-    drop(bench);
-    assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
+    drop(ctx);
+    assert_eq!(TestContext::open(&folder, 1).ids(1).await, ["a"]);
 }
 
 /// Closing finishes the queue, leaves files that another handle can open, and can be repeated; later calls are refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_is_written_when_the_engine_is_closed() {
+async fn queued_writes_are_done_when_the_engine_is_closed() {
     let folder = Folder::new();
-    let bench = Bench::open(&folder, 1);
-    let (release, held) = hold(&bench);
+    let ctx = TestContext::open(&folder, 1);
+    let (release, held) = hold(&ctx);
     let (written, (), ()) = tokio::join!(
         biased;
-        bench.put(1, "a", "x"),
-        bench.engine.close(),
+        ctx.put(1, "a", "x"),
+        ctx.engine.close(),
         async { release.send(()).unwrap() },
     );
     written.unwrap();
     held.join_all().await;
     assert!(!folder.file("0.sqlite-wal").exists(), "a connection is left");
     for refused in [
-        bench.put(1, "b", "y").await.map(drop),
-        bench.engine.summary(UserId(2), Detail::Times).await.map(drop),
-        bench.engine.summary(UserId(2), Detail::Full).await.map(drop),
-        bench.engine.check().await,
+        ctx.put(1, "b", "y").await.map(drop),
+        ctx.engine.summary(UserId(2), Detail::Times).await.map(drop),
+        ctx.engine.summary(UserId(2), Detail::Full).await.map(drop),
+        ctx.engine.check().await,
     ] {
         assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
     }
-    bench.engine.close().await;
-    assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
+    ctx.engine.close().await;
+    assert_eq!(TestContext::open(&folder, 1).ids(1).await, ["a"]);
 }
 
 /// Keeps the writer thread of the first file busy until released.
-pub(super) fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
+pub(super) fn hold(ctx: &TestContext) -> (mpsc::Sender<()>, JoinSet<()>) {
     let (release, released) = mpsc::channel();
     let (began, has_begun) = mpsc::channel();
-    let engine = bench.engine.clone();
+    let engine = ctx.engine.clone();
     let mut held = JoinSet::new();
     held.spawn(async move {
         let wait = move |_: &mut WriterConnection| {
