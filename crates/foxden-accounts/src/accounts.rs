@@ -61,7 +61,7 @@ pub struct Parts {
 /// The operator's options.
 #[derive(Clone)]
 pub struct Options {
-    /// Who may create an account. `None`: any private client, and others by invitation.
+    /// The sign-up policy. `None`: any private client, and others by invitation.
     pub sign_up: Option<SignUp>,
     /// Whether the tokenserver takes in users it does not know.
     pub new_users: NewUsers,
@@ -89,7 +89,7 @@ pub struct Options {
     pub security_events: SecurityEvents,
 }
 
-/// Who may create an account.
+/// The sign-up policy: who may create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignUp {
     /// Any client.

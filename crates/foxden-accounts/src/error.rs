@@ -44,7 +44,7 @@ pub struct TooMany {
 #[error("the nonce was used before")]
 pub struct Replayed;
 
-/// What must be confirmed before a session may do this.
+/// The part that must be verified before a session may do this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
     /// The address of the account.

@@ -17,7 +17,7 @@ pub struct DeviceId(pub [u8; 16]);
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretToken(pub [u8; 32]);
 
-/// What names a credential in a Hawk header or after `Bearer fxs_`. A password by itself: it is stored
+/// The id of a credential in a Hawk header or after `Bearer fxs_`. It is as secret as a password: it is stored
 /// as a hash and never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenId(pub [u8; 32]);

@@ -71,7 +71,7 @@ impl Accounts {
         })
     }
 
-    /// What follows from a proof of that account: a right one takes back what others counted, a wrong one is kept if it
+    /// Records a proof of that account: a right one takes back the failures of other spellings, a wrong one is kept if it
     /// was made with another spelling.
     pub(crate) fn record_spelling(
         &self,

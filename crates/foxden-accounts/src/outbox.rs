@@ -39,7 +39,7 @@ pub struct QueuedMail {
     pub tries: u32,
 }
 
-/// What happens to a mail that could not be sent.
+/// The decision about a mail that could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
     /// It is tried again.

@@ -50,7 +50,7 @@ pub struct ResetStatus {
     pub tries: u64,
 }
 
-/// What the client that requests a reset accepts.
+/// The form of the reset code that the requesting client accepts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResetChannel {
     /// The code, or the link that has it.

@@ -54,7 +54,7 @@ pub struct App {
     pub memory: Arc<Memory>,
     /// The accounts, if this process creates and changes them.
     pub accounts: Option<Accounts>,
-    /// What the passwords of Sync 1.1 are checked against, if that is spoken here. A storage node may do so with accounts
+    /// The accounts that the passwords of Sync 1.1 are checked against, if this process serves it. A storage node may do so with accounts
     /// that another process keeps.
     pub passwords: Option<Accounts>,
     /// Which engine keeps objects, if this process keeps them.

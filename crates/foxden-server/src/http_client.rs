@@ -68,7 +68,7 @@ impl HttpClient {
 pub fn is_about_a_certificate(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
-        // What TLS says while it greets comes as an error of the connection.
+        // An error of the TLS handshake arrives as an error of the connection.
         ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
         _ => false,
     }

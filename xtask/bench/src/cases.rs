@@ -22,7 +22,7 @@ const OBJECTS: u64 = 2000;
 
 /// One row of the page.
 pub struct Figure {
-    /// What was measured.
+    /// The measured operation.
     pub goal: String,
     /// The required value.
     pub floor: &'static str,

@@ -113,7 +113,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// What one request of this case costs.
+/// The instructions of one request of this case.
 async fn count(program: &Path, case: &Case) -> Result<f64> {
     let [few, many] = case.runs;
     let less = total(program, case, few).await?;

@@ -28,7 +28,7 @@ pub fn scripts(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// What is missing in a script.
+/// The parts that a script lacks.
 fn missing(text: &str) -> impl Iterator<Item = &'static str> {
     let first = text.lines().next().unwrap_or_default();
     let is_bash = first.starts_with("#!") && first.ends_with("bash");

@@ -1,4 +1,4 @@
-//! What each budget allows. `docs/security.md` has the same table with its reasons; a test compares the two.
+//! The limits of each budget. `docs/security.md` has the same table with its reasons; a test compares the two.
 
 use foxden_model::{CounterSpec, MemoryCounters, Width};
 

@@ -113,7 +113,7 @@ async fn buffers_are_reused_and_then_freed() {
             });
         }
         while let Some(spare) = asking.join_next().await {
-            // What was spare when this hash was done: its own buffer among it, and the other's at most.
+            // The spare buffers when this hash was done: its own, and at most the other's.
             assert!((1..=2).contains(&spare.unwrap()));
         }
         assert!((1..=2).contains(&password_hasher.0.buffers.count()));

@@ -1,4 +1,4 @@
-//! What a client asks for, beside the stores of its account: the rules of consistency.
+//! Compares a client's request with the stores of its account: the rules of consistency.
 
 use foxden_sql::Fetch;
 

@@ -1,4 +1,4 @@
-//! What one account may keep of devices, commands and sessions, and who makes room.
+//! The number of devices, commands and sessions of one account, and which ones make room.
 
 use foxden_accounts::{
     AccountId, Device, DeviceError, DeviceField, DeviceId, DeviceOwner, DevicePatch, Invocation, Options,
@@ -143,7 +143,7 @@ async fn the_records_of_an_account_have_half_a_megabyte() {
     assert!((30..=35).contains(&known), "{known}");
     let weight = ctx.accounts.devices_weight(owner).await.unwrap();
     assert!((450_000..600_000).contains(&weight), "{weight}");
-    // What was there before there was such a bound makes room as well, and what grows finds it.
+    // Rows from before this bound make room, too, and growing ones find it.
     let large = "x".repeat(40_000);
     ctx.write("UPDATE device SET push_callback = ?", vec![large.into()])
         .await;

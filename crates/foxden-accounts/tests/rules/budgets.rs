@@ -608,7 +608,7 @@ async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
     }
 }
 
-/// What is told of a wrong proof again tells nothing new, and an old password left in a program costs no one answers.
+/// The repeated refusal of a wrong proof reveals nothing new, and an old password left in a program uses up no budget.
 #[tokio::test]
 async fn a_wrong_password_takes_as_long_for_an_unknown_name() {
     let ctx = TestContext::with_policy(SignUp::Open).await;

@@ -572,7 +572,7 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
     assert_eq!(ctx.count(tokens).await, 0);
 }
 
-/// What earlier releases wrote: names of accounts whose address is not confirmed become claims, but for chosen ones.
+/// Rows of earlier releases: names of accounts whose address is not confirmed become claims, but for chosen ones.
 #[tokio::test]
 async fn names_of_before_are_owned_where_the_address_is_confirmed() {
     let folder = Folder::new();

@@ -332,7 +332,7 @@ async fn stores_closed_ahead_of_the_clock_are_emptied_soon() {
         ctx.accounts.store_emptied(store).await.unwrap();
         assert!(ctx.due().await.is_empty(), "{off}");
         ctx.clock.advance_millis(2 * HOUR);
-        // What was closed long ago by the clock is removed; else it comes up again, and is no more refused too early.
+        // A store that the clock closed long ago is removed; another one is due again, and is no longer refused too early.
         let is_ahead = off > 0;
         assert_eq!(ctx.due().await.is_empty(), !is_ahead, "{off}");
         assert_eq!(

@@ -302,7 +302,7 @@ pub(crate) fn token_request(grant: Grant) -> TokenRequest {
     }
 }
 
-/// What a client computes from the bundle: decrypts it, then unwraps its key with the password.
+/// Computes the key as a client does: decrypts the bundle, then unwraps its key with the password.
 pub(crate) fn kb(token: &SecretToken, bundle: &str, address: &str, password: &str) -> [u8; 32] {
     let secrets = Secrets::derive(CredentialKind::KeyFetch, token);
     let bundle = data_encoding::HEXLOWER.decode(bundle.as_bytes()).unwrap();

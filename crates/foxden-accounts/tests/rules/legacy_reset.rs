@@ -155,7 +155,7 @@ async fn modern_data_is_given_up_only_with_consent() {
     );
 }
 
-/// What an earlier reset made unreadable cannot be lost once more.
+/// Objects that an earlier reset made unreadable cannot be lost once more.
 #[tokio::test]
 async fn a_data_loss_is_confirmed_once() {
     let ctx = TestContext::new().await;

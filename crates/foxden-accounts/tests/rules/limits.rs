@@ -115,8 +115,8 @@ async fn names_are_not_looked_for_without_end() {
     ctx.accounts.node_of(ANN, &elsewhere).await.unwrap();
 }
 
-/// What nothing outside this machine can have asked may be asked much more often: who sets a server up, or tests one,
-/// asks often. But an end there is: a proxy that hides itself looks the same.
+/// Requests from this machine alone have much higher limits: setting up a server, or testing one, takes many. They do have
+/// limits, since a proxy that hides itself looks the same.
 #[tokio::test]
 async fn visitors_of_the_machine_itself_have_more() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
@@ -165,8 +165,8 @@ async fn the_operators_word_is_counted_before_it_is_compared() {
     assert_eq!(compared, 30);
 }
 
-/// What is counted is bounded, so a counter for each address in a request would make room for itself at the cost of
-/// those that count wrong passwords.
+/// The number of counters is bounded, so a counter for each address in a request would displace those that count wrong
+/// passwords.
 #[tokio::test]
 async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
     let ctx = TestContext::new().await;

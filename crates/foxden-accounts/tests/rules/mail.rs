@@ -84,7 +84,7 @@ async fn unknown_clients_of_many_networks_fill_no_mailbox() {
         3,
         "one of each kind waits"
     );
-    // What is asked for after a mail was sent brings it once more, ten times in all.
+    // A request after a mail was sent sends it once more, ten times in all.
     let mut mails = ctx.sent().await.len();
     assert_eq!(mails, 3);
     for day in 0_u32..3 {

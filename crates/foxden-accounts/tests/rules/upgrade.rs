@@ -6,7 +6,7 @@ use foxden_sql::{Database, Fetch, SqlError, Value};
 use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, local_client};
 use crate::credential_cache::Folder;
 
-/// What its tables held, as they were then: what to read now, and how to write it there.
+/// The content of its tables at that time: what to read now, and how to write it there.
 const THEN: [(&str, &str, usize); 7] = [
     (
         "SELECT name, value FROM setting WHERE name IN ('server_id', 'issuer')",

@@ -57,7 +57,7 @@ pub struct PagesState {
     pub site: Arc<Site>,
     /// The clock that the front page compares with the reader's.
     pub clock: Arc<dyn Clock>,
-    /// Who may create accounts, if the operator configured it. By default anyone while the server is private,
+    /// The sign-up policy, if the operator configured it. By default anyone while the server is private,
     /// otherwise holders of an invitation.
     pub sign_up: Option<SignUp>,
     /// How to contact the operator: the address of a page, or a `mailto:` link.

@@ -29,7 +29,7 @@ pub(super) fn parameters(text: Option<&str>) -> impl Iterator<Item = Option<Para
     })
 }
 
-/// What a plus sign in ids means. Browsers append ids to a query as they are, and ids of form history contain plus
+/// Tells a plus sign in ids from a space. Browsers append ids to a query as they are, and ids of form history contain plus
 /// signs. Form encoders write spaces as plus signs; they also escape plus signs and the commas of a list, which
 /// browsers never do.
 fn plus_of_ids(value: &str) -> Plus {

@@ -82,7 +82,7 @@ pub(crate) struct Budget {
     most: u64,
     divisors: ShareDivisors,
     held: AtomicU64,
-    /// What owners hold, in two rows of cells. A secret hash selects an owner's cell in each row. The lesser of the
+    /// The bytes that owners hold, in two rows of cells. A secret hash selects an owner's cell in each row. The lesser of the
     /// two is never below what the owner holds, and above it only where both are shared with others.
     cells: Box<[AtomicU64]>,
     hashes: RandomState,

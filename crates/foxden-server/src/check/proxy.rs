@@ -10,7 +10,7 @@ use super::Finding;
 use super::address::PublicAddress;
 use foxden_http::probe::{self, Seen};
 
-/// What proxies like to write in another way, with what must be left alone beside it.
+/// Escapes that proxies tend to rewrite, beside characters that must stay as they are.
 const TARGET: &str = "a%7Eb%2Fc%25d%21e;f?g=%7E%2F%25";
 
 /// The same without what some proxies refuse.
@@ -120,7 +120,7 @@ fn judge_path(url: &PublicUrl, sent: &str, came: &str) -> Finding {
     if sent == came {
         return Finding::ok(format!("paths come through {url} as they are sent"));
     }
-    // What is before is the same, and as long as two random numbers.
+    // The part before the tail is the same, and as long as two random numbers.
     let tail = |target: &str| {
         target
             .rsplit_once("/a")

@@ -78,7 +78,7 @@ pub const SECTION: Section = Section {
 pub struct Accounts {
     /// The file that holds them; `None`: in the data folder.
     pub file: Option<PathBuf>,
-    /// Who may sign up; `None`: open while only this machine can reach the server, else by invitation.
+    /// The sign-up policy; `None`: open while only this machine can reach the server, else by invitation.
     pub sign_up: Option<SignUp>,
     /// How long an account without a confirmed address is kept; `None`: forever.
     pub unconfirmed_ttl: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What happens to every request before and after its surface: its client's address, its id, its line in the log, and a response
+//! Handles every request before and after its surface: its client's address, its id, its line in the log, and a response
 //! even where a handler panics.
 
 use std::future::poll_fn;

@@ -144,7 +144,7 @@ impl SmtpConnection {
     /// Signs in by a mechanism that the mail server has.
     pub async fn sign_in(&mut self, name: &str, password: &Secret) -> Result<(), Cause> {
         let password = password.reveal();
-        // What the server asks for is a text of its own choice; the order is not.
+        // Servers choose the texts of their prompts, but not the order.
         let words = if self.extensions.plain {
             let both = BASE64.encode(format!("\0{name}\0{password}").as_bytes());
             // Some servers ask for it though it came with the command.

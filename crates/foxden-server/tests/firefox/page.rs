@@ -80,7 +80,7 @@ pub(crate) fn sign_in(browser: &mut Browser, server: &str, person: &Person) -> R
     give_address(browser, person)?;
     wait_for_step(browser, "password")?;
     give_password(browser, person)?;
-    // What to sync is asked of the first device, and after a reset the next one is the first again.
+    // The first device chooses what to sync; after a reset the next one is the first again.
     if wait_for_step_of(browser, &["choose", "connected"])? == "choose" {
         submit(browser)?;
     }

@@ -17,7 +17,7 @@ pub(crate) struct Server {
     process: Option<Process>,
     folder: PathBuf,
     port: u16,
-    /// What the browser reaches it by; without a slash at the end.
+    /// The URL by which the browser reaches it, without a slash at the end.
     pub(crate) url: String,
     is_public_url_set: bool,
     environment: Vec<(String, String)>,

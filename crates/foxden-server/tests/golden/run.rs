@@ -274,7 +274,7 @@ fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>
         }
         "fxa" | "token" if exchange.path.contains("/1.0/") => broken_token_promise(response),
         "fxa" | "token" => broken_account_promise(exchange, response),
-        // What asks for another name, or finds no form, is another page.
+        // A request for another name, or without a form, gets another page.
         "pages"
             if exchange.path.starts_with("/weave-") && !matches!(response.status().as_u16(), 404 | 421) =>
         {

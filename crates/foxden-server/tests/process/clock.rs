@@ -137,7 +137,7 @@ fn a_clock_that_was_ahead_locks_no_one_out() {
         assert_eq!(found.sync_key.kid, made.sync_key.kid);
         assert_eq!(found.store().payload("bookmarks", "a"), "sealed");
         write(&found.store(), "b");
-        // What was connected then goes on.
+        // Stores that were open before keep working.
         write(&made.store(), "c");
 
         machine.set_under(&server, ahead);

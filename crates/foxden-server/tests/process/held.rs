@@ -1,4 +1,4 @@
-//! What the program holds for clients that send without a credential, or do not take their answers: bounded for each
+//! Memory for clients that send without a credential, or do not read their responses: bounded for each
 //! network and each account, whatever they do.
 
 use std::io::{BufReader, Read, Write};
@@ -98,7 +98,7 @@ fn eighty_unread_lists_of_devices_are_bounded() {
     let added = program.peak_memory().saturating_sub(before);
     assert!(added <= MOST, "{added}");
     drop(readers);
-    // What they held is given back.
+    // Their memory is freed.
     crate::nodes::eventually(|| {
         let reply = session.send(Call::get("/v1/account/devices"));
         reply.status == 200

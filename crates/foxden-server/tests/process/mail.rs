@@ -258,7 +258,7 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
             mail_server.next_event(),
             json!({ "tried": "PLAIN", "tls": true, "right": false })
         );
-        // What holds no certificate is refused, not passed over.
+        // A file without a certificate is refused, not ignored.
         let refused = said(&keys.run(&["check"]));
         assert!(refused.contains("holds no certificate"), "{refused}");
         // An address that is none is one finding among the others.
@@ -359,13 +359,13 @@ fn a_deferred_mail_is_tried_again_and_a_refused_one_is_not() {
     assert_eq!(mail_server.next_event()["refused"], "451 4.7.1 come back later");
     assert_eq!(mail_server.mail().head("To"), BEA);
     mail_server.ends_silent(program);
-    // What could not be mailed is still to be had from the operator.
+    // The operator can still read a code that could not be mailed.
     let start = Start::on(&folder);
     assert!(said(&start.run(&["user", "code", ANN])).contains("confirms the address"));
 }
 
-/// What a mail server says of this server's name or rights ends no mail: the operator may mend that. Only what it says
-/// of a mail does.
+/// A refusal of this server's name or rights drops no mail, since the operator may mend that. Only the refusal of a mail
+/// does.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_mail_server_that_refuses_this_server_drops_no_mail() {

@@ -57,7 +57,7 @@ fn a_socket_in_the_file_system_serves_a_proxy() {
             "{}",
             program.log()
         );
-        // What a crash leaves behind is no obstacle to the next start.
+        // Files that a crash leaves behind do not prevent the next start.
         program.kill();
     }
 }

@@ -128,7 +128,7 @@ const fn call_is_health(number: usize) -> bool {
     number == 5
 }
 
-/// What a library would not send: HTTP/1.0, another name, a name in the first line.
+/// Requests that a library would not send: HTTP/1.0, another name, a name in the first line.
 #[test]
 fn a_request_like_a_proxys_makes_it_public() {
     let folder = Folder::new();

@@ -198,7 +198,7 @@ fn uploads_share_the_memory_there_is_for_them() {
     stream.read_exact(&mut rest).unwrap();
     assert_eq!(&rest, b" Continue\r\n\r\n");
 
-    // What has come of it is held, once it was read.
+    // The bytes that have arrived are held once they are read.
     let (begin, rest) = body.as_bytes().split_at(45_000);
     stream.write_all(begin).unwrap();
     let second = || store.send("PUT", "/storage/tabs/second", Some(body.clone()));

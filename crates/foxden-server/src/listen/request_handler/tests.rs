@@ -1,4 +1,4 @@
-//! Who is believed about where a request comes from, and what makes a private server public.
+//! Trust in the client addresses that proxies name, and the evidence that makes a private server public.
 
 use foxden_model::SeededRng;
 

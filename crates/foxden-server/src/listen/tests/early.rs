@@ -82,7 +82,7 @@ async fn a_client_that_reads_after_sending_all_gets_the_true_answer() {
 
 #[tokio::test]
 async fn beyond_the_bound_the_answer_comes_at_once_and_the_connection_ends() {
-    // What is announced is answered at once; as much again is read before and after the answer to what is not.
+    // An announced body is refused at once; of another one, as much again is read before and after the response.
     for (bytes, is_chunked, is_taken) in [
         (3_020_000, false, true),
         (5_900_000, true, true),
@@ -147,7 +147,7 @@ async fn a_client_that_falls_silent_gets_the_answer_before_the_rest_of_its_body(
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
     assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0, "it ends at once");
-    // What it still sends is taken.
+    // The bytes that the client still sends are read.
     stream.write_all(&vec![b'x'; 299_000]).await.unwrap();
 }
 

@@ -104,7 +104,7 @@ fn unescaped(value: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// What a reader sees of a text: not too much of it, and numbers for what cannot be seen.
+/// The part of a text that a reader sees: not too much of it, and numbers for what cannot be seen.
 pub fn seen(text: &str, most: usize) -> String {
     let mut out: String = text.chars().take(most).map(visible).collect();
     if text.chars().count() > most {

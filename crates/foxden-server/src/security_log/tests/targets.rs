@@ -103,7 +103,7 @@ fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
         tell(&log, &created(name));
         let text = heard(|buffer| syslog.recv(buffer).unwrap());
         if name == "bea" {
-            // What was lost before is said first.
+            // The first line counts the lines that were lost before.
             assert_eq!(parse(after_header(&text)).unwrap().id, "901");
             tell(&log, &created(name));
         }

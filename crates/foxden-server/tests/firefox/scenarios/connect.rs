@@ -61,7 +61,7 @@ fn sign_up_and_first_sync() -> Result<()> {
     })
 }
 
-/// What a sign-up asks for, where the order is the protocol's and not the browser's mood.
+/// The requests of a sign-up whose order the protocol fixes.
 const SIGN_UP: [(&str, &str, u16); 16] = [
     ("GET", "/.well-known/fxa-client-configuration", 200),
     ("GET", "/", 200),

@@ -161,7 +161,7 @@ fn open_account_menu(browser: &mut Browser) -> Result<()> {
     Ok(())
 }
 
-/// What "Sync now" in the menu does. A sync that runs already is waited for first.
+/// Syncs as "Sync now" in the menu does, after a sync that already runs.
 fn press_sync_now(browser: &mut Browser) -> Result<()> {
     let script = r#"
         const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");

@@ -207,7 +207,7 @@ fn a_client_for_the_command_line_shares_records_with_a_browser() {
     client.delete("forms", "Qk3/aB7x+Zr9LmWd").unwrap();
     assert_eq!(synced.read("forms", "Qk3%2FaB7x+Zr9LmWd")["deleted"], true);
     client.delete_hard("forms", "Qk3/aB7x+Zr9LmWd").unwrap();
-    // What is deleted need not have been there.
+    // A deleted object need not have existed.
     client.delete("history", "bbbbbbbbbbbb").unwrap();
     assert_eq!(synced.read("history", "bbbbbbbbbbbb")["deleted"], true);
     program.stop();

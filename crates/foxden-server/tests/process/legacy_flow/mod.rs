@@ -6,11 +6,11 @@
 
 mod servers;
 
+mod both_browsers;
 mod changes;
 mod first;
 mod nodes;
 mod pairing;
-mod persons;
 mod together;
 mod trouble;
 
@@ -46,10 +46,10 @@ in_both_shapes!(
     changes::a_wiped_store_is_filled_again,
     changes::a_device_is_removed_from_the_list,
     changes::a_closed_account_leaves_nothing,
-    persons::an_account_of_firefox_works_in_pale_moon,
-    persons::an_account_of_pale_moon_works_in_firefox,
-    persons::a_new_password_keeps_what_firefox_has,
-    persons::a_new_address_leads_to_the_same_account,
+    both_browsers::an_account_of_firefox_works_in_pale_moon,
+    both_browsers::an_account_of_pale_moon_works_in_firefox,
+    both_browsers::a_new_password_keeps_what_firefox_has,
+    both_browsers::a_new_address_leads_to_the_same_account,
     together::devices_that_take_turns_end_up_alike,
     together::devices_that_write_at_once_lose_nothing,
 );

@@ -108,7 +108,7 @@ fn faults_in_the_configuration_of_nginx_are_named() {
     );
 }
 
-/// What nginx does with the path of the public address alone.
+/// How nginx changes the path of the public address alone.
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn faults_in_the_configuration_of_nginx_below_a_path_are_named() {

@@ -40,7 +40,7 @@ pub(super) enum CommitMarker {
     Part(i64),
 }
 
-/// What a transaction changes outside the file. While this lives, the cache entries of its users are invalidated, and readers use
+/// The changes of a transaction outside the file. While this lives, the cache entries of its users are invalidated, and readers use
 /// the database. Dropped without [`Self::publish`], even by a panic, it leaves it to readers to load the states from the file.
 pub(super) struct TxEffects {
     file: Arc<DataFile>,

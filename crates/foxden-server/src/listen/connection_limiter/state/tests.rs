@@ -94,7 +94,7 @@ fn a_client_that_reads_no_response_is_closed() {
     assert_eq!(timeout(&connection), Some(26));
     connection.client_took(50_000);
     assert_eq!(timeout(&connection), Some(76));
-    // What is left in the buffers after the answer's end must be taken as well.
+    // Bytes in the buffers after the end of the response must be taken, too.
     connection.request_ended();
     assert_eq!(timeout(&connection), Some(76));
     connection.client_took_all();
