@@ -1,9 +1,8 @@
 //! Why an operation failed.
 
-use std::io;
-use std::path::PathBuf;
-
 use foxden_accounts::{NodeError, OperatorError, Unavailable};
+
+use crate::exposure::MakePrivateError;
 
 /// Why an operation failed. Names and addresses are spelled as the operator typed them.
 #[derive(Debug, thiserror::Error)]
@@ -71,17 +70,9 @@ pub enum OperationError {
     /// A run of the chore failed.
     #[error(transparent)]
     ChoreFailed(anyhow::Error),
-    /// The configuration makes this server public.
-    #[error("this server is public by its configuration")]
-    PublicByConfiguration,
-    /// A file of the data folder cannot be removed.
-    #[error("cannot remove {}", file.display())]
-    Remove {
-        /// The file.
-        file: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    /// The server cannot be made private.
+    #[error(transparent)]
+    MakePrivate(#[from] MakePrivateError),
     /// The accounts cannot answer now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

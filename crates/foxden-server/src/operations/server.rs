@@ -5,7 +5,7 @@ use foxden_accounts::security::{Event, OperatorAction};
 use super::OperationError;
 use crate::app::App;
 use crate::chores;
-use crate::exposure::{MakePrivateError, Mark};
+use crate::exposure::Mark;
 
 /// Makes a server private again that was reached from elsewhere. Returns what had made it public.
 pub fn make_private(app: &App) -> Result<Option<Mark>, OperationError> {
@@ -22,13 +22,4 @@ pub async fn run_chore(app: &App, name: &str) -> Result<u64, OperationError> {
     })?;
     let done = chores::run_to_the_end(chore, app).await;
     Ok(done.map_err(OperationError::ChoreFailed)?.count)
-}
-
-impl From<MakePrivateError> for OperationError {
-    fn from(error: MakePrivateError) -> Self {
-        match error {
-            MakePrivateError::PublicByConfiguration => Self::PublicByConfiguration,
-            MakePrivateError::Remove { file, source } => Self::Remove { file, source },
-        }
-    }
 }

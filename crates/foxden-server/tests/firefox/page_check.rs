@@ -1,6 +1,6 @@
 //! Checks the current page at several widths, in both colour schemes, and for screen readers.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
@@ -85,4 +85,15 @@ fn list(value: &Value) -> Result<Vec<String>> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect())
+}
+
+/// Fails if checks of pages found faults, and lists them.
+pub(crate) fn no_faults(faults: &[String]) -> Result<()> {
+    ensure!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+    Ok(())
 }

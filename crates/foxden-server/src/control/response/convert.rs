@@ -5,6 +5,7 @@ use foxden_http::wire::chain;
 
 use super::{Chore, CodePurpose, Event, Failure, Invitation, Node, PendingCode, Response, Store, User};
 use crate::chores::ChoreReport;
+use crate::exposure::MakePrivateError;
 use crate::operations::OperationError;
 use crate::operations::accounts::AccountDetails;
 
@@ -126,9 +127,11 @@ impl From<OperationError> for Failure {
             OperationError::NoMail => Self::NoMail,
             OperationError::TooManyMails { address } => Self::TooManyMails { address },
             OperationError::UnknownChore { name } => Self::UnknownChore { name },
-            OperationError::PublicByConfiguration => Self::PublicByConfiguration,
+            OperationError::MakePrivate(MakePrivateError::PublicByConfiguration) => {
+                Self::PublicByConfiguration
+            }
             OperationError::ChoreFailed(_)
-            | OperationError::Remove { .. }
+            | OperationError::MakePrivate(MakePrivateError::Remove { .. })
             | OperationError::Unavailable(_) => Self::Other { cause: chain(&error) },
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, PLAIN_HOST};
 use crate::evidence::{artefacts, picture};
 use crate::page::{self, Person};
-use crate::page_check::{check_page, clear_console, console_errors};
+use crate::page_check::{check_page, clear_console, console_errors, no_faults};
 use crate::settings;
 use crate::test_context::scenario;
 
@@ -183,15 +183,5 @@ fn show_step(browser: &mut Browser, step: &str) -> Result<()> {
         }
         document.getElementById("stepper").replaceChildren(content);"#;
     browser.marionette.content(script, json!(step))?;
-    Ok(())
-}
-
-fn no_faults(faults: &[String]) -> Result<()> {
-    ensure!(
-        faults.is_empty(),
-        "{} faults:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::evidence::{artefacts, picture};
 use crate::page::{self, Person, STEP_LIMIT};
-use crate::page_check::{check_page, clear_console, console_errors};
+use crate::page_check::{check_page, clear_console, console_errors, no_faults};
 use crate::process::wait_for;
 use crate::server::Server;
 use crate::test_context::scenario;
@@ -162,13 +162,7 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
         )?;
         faults.extend(check_page(b, "old-delete-3-gone")?);
         faults.extend(console_errors(b, &server.url)?);
-        ensure!(
-            faults.is_empty(),
-            "{} faults:\n{}",
-            faults.len(),
-            faults.join("\n")
-        );
-        Ok(())
+        no_faults(&faults)
     })
 }
 
@@ -197,8 +191,7 @@ fn question_is_asked_first() -> Result<()> {
         send(a, &[("answer", &sum)], "next 6 hours")?;
 
         faults.extend(console_errors(a, &server.url)?);
-        ensure!(faults.is_empty(), "{}", faults.join("\n"));
-        Ok(())
+        no_faults(&faults)
     })
 }
 

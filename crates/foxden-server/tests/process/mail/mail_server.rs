@@ -178,34 +178,12 @@ impl Certificates {
             key: file("key.pem"),
         };
         let ca_key = file("ca.key");
-        openssl(
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ],
+        make_certificate(
             &["-subj", "/CN=an authority of the tests", "-keyout"],
-            &[&ca_key],
+            &ca_key,
             &[("-out", &made.ca)],
         );
-        openssl(
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ],
+        make_certificate(
             &[
                 "-subj",
                 "/CN=localhost",
@@ -215,16 +193,25 @@ impl Certificates {
                 "basicConstraints=critical,CA:FALSE",
                 "-keyout",
             ],
-            &[&made.key],
+            &made.key,
             &[("-CA", &made.ca), ("-CAkey", &ca_key), ("-out", &made.cert)],
         );
         made
     }
 }
 
-fn openssl(words: &[&str], more: &[&str], file: &[&Path], files: &[(&str, &Path)]) {
+/// Makes a key and its certificate, which last two days.
+fn make_certificate(options: &[&str], key: &Path, files: &[(&str, &Path)]) {
     let mut command = Command::new("openssl");
-    command.args(words).args(more).args(file);
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+    ]);
+    command.args(["-nodes", "-days", "2"]).args(options).arg(key);
     for (word, file) in files {
         command.arg(word).arg(file);
     }
