@@ -27,7 +27,10 @@ pub async fn print(
     let url = &app.site.public_url;
     let (name, address) = (styled("Foxden", Style::Bold), styled(url, Style::Accent));
     terminal::print_line(format_args!("\n  {name} serves at {address}"));
-    let folder = format!("data in {}", config.server.data_dir.display());
+    // A relative one says nothing to a person who starts the program elsewhere the next time.
+    let folder = &config.server.data_dir;
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+    let folder = format!("data in {}", folder.display());
     terminal::print_line(format_args!("  {}", styled(folder, Style::Dim)));
     if sockets
         .iter()

@@ -71,7 +71,7 @@ struct Invite {
     #[arg(long, default_value = "")]
     note: String,
     /// How many hours it is valid [default: seven days]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     hours: Option<u32>,
     /// Send it to this address
     #[arg(long, value_name = "ADDRESS")]

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 /// The prefix of every setting's variable.
 pub const PREFIX: &str = "FOXDEN__";
+/// The prefix of variables that may be meant as those of settings.
+pub const SHORT_PREFIX: &str = "FOXDEN_";
 
-/// The variables that name settings, in the order of their names.
+/// The variables with either prefix, in the order of their names.
 pub fn settings() -> Vec<(String, String)> {
     let mut found: Vec<_> = env::vars_os().filter_map(setting).collect();
     found.sort();
@@ -17,7 +19,7 @@ pub fn settings() -> Vec<(String, String)> {
 fn setting((name, value): (OsString, OsString)) -> Option<(String, String)> {
     let name = name.into_string().ok()?;
     let value = value.into_string().ok()?;
-    name.starts_with(PREFIX).then_some((name, value))
+    name.starts_with(SHORT_PREFIX).then_some((name, value))
 }
 
 /// The configuration file that the environment names.

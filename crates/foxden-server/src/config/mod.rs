@@ -27,14 +27,14 @@ pub mod storage;
 pub mod tokens;
 pub mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
 use listener::Surface;
 use schema::SCHEMA;
 pub use source::Flags;
-use values::{Origin, Values};
+use values::{Fault, Origin, Values};
 
 /// All that was set, read and checked.
 #[derive(Clone, Debug)]
@@ -104,7 +104,23 @@ pub enum ConfigError {
         /// How the value is written now.
         how: &'static str,
     },
-    /// Several settings have names that do not exist.
+    /// A text is written without quotes.
+    #[error("{key} ({origin}): a text is needed, in quotes")]
+    Unquoted {
+        /// The setting.
+        key: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// A variable of the environment lacks underscores.
+    #[error("the variable {name} sets nothing; did you mean {meant}?")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The one that was meant.
+        meant: String,
+    },
+    /// Several settings have names that do not exist, or values that are no text.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<ConfigError>),
     /// A storage node serves clients that log in by password, and has no register to check passwords with.
@@ -224,6 +240,20 @@ impl Config {
 }
 
 impl ConfigError {
+    fn of_fault(key: &str, origin: &Origin, fault: &Fault) -> Self {
+        match fault {
+            Fault::UnknownKey => Self::unknown_key(key, origin),
+            Fault::Unquoted => Self::Unquoted {
+                key: key.to_owned(),
+                origin: origin.clone(),
+            },
+            Fault::Variable(meant) => Self::Variable {
+                name: key.to_owned(),
+                meant: meant.clone(),
+            },
+        }
+    }
+
     fn unknown_key(key: &str, origin: &Origin) -> Self {
         if let Some((_, now, how)) = setting::RENAMED.iter().find(|(old, ..)| *old == key) {
             return Self::Renamed {
@@ -233,11 +263,17 @@ impl ConfigError {
                 how,
             };
         }
-        let known = SCHEMA.all().map(|setting| setting.key);
+        let renamed = setting::RENAMED.iter().map(|(old, now, _)| (*old, *now));
+        let known = SCHEMA
+            .all()
+            .map(|setting| (setting.key, setting.key))
+            .chain(renamed);
+        let known: BTreeMap<&str, &'static str> = known.collect();
+        let meant = nearest::nearest(&setting::general(key), known.keys().copied());
         Self::UnknownKey {
             key: key.to_owned(),
             origin: origin.clone(),
-            meant: nearest::nearest(&setting::general(key), known),
+            meant: meant.and_then(|meant| known.get(meant).copied()),
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
             (distance, candidate)
         })
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, candidate)| *distance <= 2 + candidate.len() / 4)
+        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 5))
         .map(|(_, candidate)| candidate)
 }
 
@@ -35,6 +35,7 @@ mod tests {
             ("quota", Some("storage.quota")),
             ("server.level", Some("log.level")),
             ("something_else_entirely", None),
+            ("storge.x", None),
         ] {
             assert_eq!(nearest(word, known), meant, "{word}");
         }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::schema::SCHEMA;
-use super::values::{Origin, Values};
+use super::values::{Fault, Origin, Values};
 use super::{ConfigError, environment};
 
 /// Where the file is when none is named.
@@ -90,6 +90,8 @@ fn add_table(values: &mut Values, origin: &Origin, above: &str, table: &toml::Ta
                 let texts = members.iter().map(scalar).collect();
                 values.set(&key, texts, origin.clone());
             }
+            toml::Value::String(text) => values.set(&key, vec![text.clone()], origin.clone()),
+            _ if values.is_text(&key) => values.refuse(&key, origin.clone(), Fault::Unquoted),
             _ => values.set(&key, vec![scalar(value)], origin.clone()),
         }
     }
@@ -105,12 +107,24 @@ fn scalar(value: &toml::Value) -> String {
 /// Adds the settings of the environment: `FOXDEN__STORAGE__QUOTA` sets `storage.quota`.
 pub fn add_environment(values: &mut Values, variables: impl IntoIterator<Item = (String, String)>) {
     for (name, value) in variables {
-        let Some(rest) = name.strip_prefix(environment::PREFIX) else {
-            continue;
-        };
-        let key = rest.to_ascii_lowercase().replace("__", ".");
-        values.set(&key, vec![value], Origin::Environment(name));
+        if let Some(rest) = name.strip_prefix(environment::PREFIX) {
+            let key = rest.to_ascii_lowercase().replace("__", ".");
+            values.set(&key, vec![value], Origin::Environment(name));
+        } else if let Some(meant) = misspelt(&name) {
+            values.refuse(&name, Origin::Environment(name.clone()), Fault::Variable(meant));
+        }
     }
+}
+
+/// The variable of a setting that was meant by one with too few underscores.
+fn misspelt(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(environment::SHORT_PREFIX)?;
+    let flat = rest.to_ascii_lowercase().replace("__", "_");
+    let setting = SCHEMA
+        .all()
+        .find(|setting| setting.key.replace('.', "_") == flat)?;
+    let meant = setting.key.to_ascii_uppercase().replace('.', "__");
+    Some(format!("{}{meant}", environment::PREFIX))
 }
 
 /// Adds the settings of the flags. `--listen` replaces every listener by one.

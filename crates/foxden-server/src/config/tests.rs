@@ -98,6 +98,8 @@ fn an_unknown_key_names_the_nearest_known_one() {
             "listener.N.surfaces",
         ),
         ("quota = \"1 MB\"", "quota", "storage.quota"),
+        // Nearest is a former name.
+        ("[storage]\nrest = true", "storage.rest", "storage.maintenance"),
     ] {
         let message = message(from_file(text));
         assert_eq!(
@@ -105,6 +107,56 @@ fn an_unknown_key_names_the_nearest_known_one() {
             format!("foxden.toml: there is no setting {key}; did you mean {meant}?")
         );
     }
+}
+
+#[test]
+fn a_text_without_quotes_is_refused() {
+    assert_eq!(
+        message(from_file("data_dir = 5\n[mail]\npassword = 007")),
+        "foxden.toml is not valid TOML",
+        "TOML itself knows no such number"
+    );
+    assert_eq!(
+        message(from_file("data_dir = 5\n[mail]\npassword = 1e3")),
+        "data_dir (foxden.toml): a text is needed, in quotes\n\
+         mail.password (foxden.toml): a text is needed, in quotes"
+    );
+    assert!(from_file("data_dir = \"5\"").is_ok());
+}
+
+#[test]
+fn a_variable_that_was_meant_as_a_setting_is_refused() {
+    let message_of = |name: &str| {
+        let mut values = Values::new(SCHEMA);
+        source::add_environment(&mut values, [(name.to_owned(), "1".to_owned())]);
+        values.check_names().err().map(|error| error.to_string())
+    };
+    for (name, meant) in [
+        ("FOXDEN_STORAGE__MAINTENANCE", "FOXDEN__STORAGE__MAINTENANCE"),
+        ("FOXDEN_HTTP_MAX_CONNECTIONS", "FOXDEN__HTTP__MAX_CONNECTIONS"),
+        ("FOXDEN_DATA_DIR", "FOXDEN__DATA_DIR"),
+    ] {
+        let expected = format!("the variable {name} sets nothing; did you mean {meant}?");
+        assert_eq!(message_of(name), Some(expected));
+    }
+    // Container managers set some of these for a service called Foxden.
+    for name in [
+        "FOXDEN_CONFIG",
+        "FOXDEN_PORT",
+        "FOXDEN_SERVICE_HOST",
+        "FOXDEN_TEST_PROXY",
+    ] {
+        assert_eq!(message_of(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_missing_file_of_a_secret_is_named_with_its_setting() {
+    let message = message(from_file("master_secret_file = \"/nowhere/secret\""));
+    assert!(
+        message.starts_with("master_secret_file (foxden.toml): cannot read /nowhere/secret: "),
+        "{message}"
+    );
 }
 
 #[test]

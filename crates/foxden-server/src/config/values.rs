@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::setting::{Kind, Schema};
@@ -70,7 +70,18 @@ pub struct Value {
 pub struct Values {
     schema: Schema,
     set: BTreeMap<String, Value>,
-    unknown: Vec<(String, Origin)>,
+    faults: Vec<(String, Origin, Fault)>,
+}
+
+/// Why a name or a value of a source is refused before settings are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No setting has that name.
+    UnknownKey,
+    /// A text is needed, and something else was written, such as a number.
+    Unquoted,
+    /// The variable lacks underscores; this one was meant.
+    Variable(String),
 }
 
 impl Values {
@@ -79,14 +90,14 @@ impl Values {
         Self {
             schema,
             set: BTreeMap::new(),
-            unknown: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
     /// Sets a value, in place of that of an earlier source. [`Values::check_names`] reports a key that does not exist.
     pub fn set(&mut self, key: &str, texts: Vec<String>, origin: Origin) {
         let Some((setting, is_file)) = self.schema.find(key) else {
-            self.unknown.push((key.to_owned(), origin));
+            self.refuse(key, origin, Fault::UnknownKey);
             return;
         };
         // A secret and its file are two spellings of one value: the later source replaces both.
@@ -101,11 +112,22 @@ impl Values {
         self.set.insert(key.to_owned(), Value { texts, origin });
     }
 
-    /// Fails if a source sets a key that does not exist, and names all of these keys.
+    /// Refuses what a source says of this key; [`Values::check_names`] reports it.
+    pub fn refuse(&mut self, key: &str, origin: Origin, fault: Fault) {
+        self.faults.push((key.to_owned(), origin, fault));
+    }
+
+    /// Returns whether this key names a text.
+    pub fn is_text(&self, key: &str) -> bool {
+        let found = self.schema.find(key);
+        found.is_some_and(|(setting, _)| matches!(setting.kind, Kind::Text | Kind::Secret))
+    }
+
+    /// Fails if a source sets a key that does not exist or is no text where one is needed, and names all of these keys.
     pub fn check_names(&self) -> Result<(), ConfigError> {
-        let errors = self.unknown.iter();
+        let errors = self.faults.iter();
         let mut errors: Vec<ConfigError> = errors
-            .map(|(key, origin)| ConfigError::unknown_key(key, origin))
+            .map(|(key, origin, fault)| ConfigError::of_fault(key, origin, fault))
             .collect();
         match errors.pop() {
             None => Ok(()),
@@ -219,7 +241,7 @@ impl Values {
     pub fn secrets(&self, key: &str) -> Result<Vec<Secret>, ConfigError> {
         let texts = match (self.get(key), self.get(&format!("{key}_file"))) {
             (Some(value), _) => value.texts.join("\n"),
-            (None, Some(value)) => read_secret(Path::new(&value.texts.concat()))?,
+            (None, Some(value)) => self.read_secret(key, value)?,
             (None, None) => return Ok(Vec::new()),
         };
         let lines: Vec<String> = texts
@@ -237,7 +259,7 @@ impl Values {
     pub fn password(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
         let text = match (self.get(key), self.get(&format!("{key}_file"))) {
             (Some(value), _) => value.texts.concat(),
-            (None, Some(value)) => read_secret(Path::new(&value.texts.concat()))?,
+            (None, Some(value)) => self.read_secret(key, value)?,
             (None, None) => return Ok(None),
         };
         let text = text.trim();
@@ -245,6 +267,13 @@ impl Values {
             return Err(self.wrong(key, "a password on one line is needed"));
         }
         Ok(Some(Secret(text.to_owned())))
+    }
+
+    /// Reads the file of a secret.
+    fn read_secret(&self, key: &str, file: &Value) -> Result<String, ConfigError> {
+        let path = file.texts.concat();
+        fs::read_to_string(&path)
+            .map_err(|error| self.wrong(&format!("{key}_file"), format!("cannot read {path}: {error}")))
     }
 
     /// An error about the value of this key.
@@ -299,10 +328,3 @@ fn yes_or_no(text: &str) -> Result<bool, &'static str> {
 
 /// Fewer characters can be guessed.
 pub const SHORTEST_SECRET: usize = 16;
-
-fn read_secret(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
-}
