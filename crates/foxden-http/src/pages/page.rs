@@ -186,8 +186,16 @@ impl Page {
     }
 }
 
+/// Adds an optional break after the scheme and before each name of the host. An IP address stays whole.
 fn with_breaks(address: &str) -> String {
-    address.replace("//", "//<wbr>").replace('.', ".<wbr>")
+    let mut pieces = address.split('.');
+    let mut text = pieces.next().unwrap_or_default().replace("//", "//<wbr>");
+    for piece in pieces {
+        let is_name = piece.starts_with(|first: char| first.is_ascii_alphabetic());
+        text += if is_name { ".<wbr>" } else { "." };
+        text += piece;
+    }
+    text
 }
 
 /// Renders a page with a status.
