@@ -509,7 +509,10 @@ async fn sign_up_is_open_while_private_and_by_invitation_else() {
     let front = private.get("/").await.text;
     assert!(front.contains("identity.<wbr>fxaccounts.<wbr>allowHttp") && !front.contains("class=\"qr\""));
     assert!(!front.contains("public_url"));
-    assert!(front.contains("http://<wbr>127.0.0.1:5000"), "an IP address stays whole");
+    assert!(
+        front.contains("http://<wbr>127.0.0.1:5000"),
+        "an IP address stays whole"
+    );
 
     let forwarded = TestSite {
         public_url: "http://127.0.0.1:5000",
