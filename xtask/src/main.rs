@@ -4,6 +4,7 @@
 //! - [`ci`]: the checks of the hosted jobs: formatting, lints, documents, and the tests
 //! - [`golden`]: updates the answers of golden conversations
 //! - [`tidy`]: rules that can be checked automatically
+//! - [`engines`]: database servers for the tests
 //! - [`packages`]: programs that only the tests need
 //! - [`mod@bench`]: measures a release server
 //! - [`soak`]: an ordinary load together with attacks
@@ -15,6 +16,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod engines;
 mod fuzz;
 mod golden;
 mod packages;
@@ -34,6 +36,9 @@ usage: cargo xtask <command>
   ci             formatting, lints, tidy, documents, then the tests
   tidy           check the rules that can be checked automatically; --update
                  regenerates the generated pages
+  engines up|down|status [NAME...]
+                 start database servers for the tests, end them, or print which run:
+                 postgres, mariadb
   golden [--update] [NAME]
                  run golden conversations, or update their answers
   fuzz [SECS]    fuzz every parser, for so many seconds each
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<bool> {
     match args {
         ["test", rest @ ..] => test::run(rest),
+        ["engines", rest @ ..] => engines::command(rest),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
         ["tidy", "--update"] => tidy::update(),

@@ -3,7 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use anyhow::Result;
 
@@ -40,6 +42,18 @@ pub const FAKETIME: Program = Program {
     name: "faketime",
     package: "faketime",
     service: None,
+};
+/// The database server.
+pub const POSTGRES: Program = Program {
+    name: "postgres",
+    package: "postgresql",
+    service: Some("postgresql"),
+};
+/// The other database server.
+pub const MARIADB: Program = Program {
+    name: "mariadbd",
+    package: "mariadb-server",
+    service: Some("mariadb"),
 };
 /// Counts the instructions of a program.
 pub const VALGRIND: Program = Program {
@@ -79,6 +93,9 @@ pub const PROXIES: [Program; 3] = [
     },
 ];
 
+/// The lists of packages are fetched once.
+static UPDATE: Once = Once::new();
+
 impl Program {
     /// Ensures that the program is installed. The inner `Err` tells how to install it by hand.
     pub fn ensure(&self) -> Result<Result<(), String>> {
@@ -102,25 +119,13 @@ impl Program {
 
     /// Installs the package, if that is allowed.
     pub fn install(&self) -> Result<()> {
-        println!("installing {}", self.package);
+        eprintln!("installing {}", self.package);
         if is_root() && has("apt-get") {
-            let quiet = |command: &mut Command| {
-                passes(
-                    command
-                        .env("DEBIAN_FRONTEND", "noninteractive")
-                        .stdin(Stdio::null()),
-                )
-            };
             // Until the end of this block.
             let _unstarted = self.service.map(|_| Unstarted::begin()).transpose()?;
-            quiet(Command::new("apt-get").args(["-q", "update"]))?;
-            quiet(Command::new("apt-get").args([
-                "-q",
-                "-y",
-                "install",
-                "--no-install-recommends",
-                self.package,
-            ]))?;
+            let _empty = self.service.map(|_| NoCluster::begin()).transpose()?;
+            UPDATE.call_once(|| apt_get(&["update"]));
+            apt_get(&["-y", "install", "--no-install-recommends", self.package]);
             if let Some(service) = self.service.filter(|_| has("systemctl")) {
                 // Nor does it start with the machine: this is no server.
                 passes(Command::new("systemctl").args(["-q", "disable", service]))?;
@@ -163,19 +168,83 @@ impl Unstarted {
 impl Drop for Unstarted {
     fn drop(&mut self) {
         if self.is_ours && fs::remove_file(Self::FILE).is_err() {
-            println!("{} is left behind: please remove it", Self::FILE);
+            eprintln!("{} is left behind: please remove it", Self::FILE);
         }
     }
 }
 
-/// Returns whether a program is on the path or in the folders of servers.
-fn has(name: &str) -> bool {
-    let path = variable("PATH").unwrap_or_default();
-    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders.any(|folder| folder.join(name).is_file())
+/// Keeps the packages of PostgreSQL from creating a database cluster, which would start with the machine.
+struct NoCluster {
+    /// What is to be deleted, the file first.
+    ours: Vec<&'static Path>,
 }
 
-fn is_root() -> bool {
+impl NoCluster {
+    const FOLDERS: [&str; 2] = ["/etc/postgresql-common", "/etc/postgresql-common/createcluster.d"];
+    const FILE: &str = "/etc/postgresql-common/createcluster.d/foxden.conf";
+
+    fn begin() -> Result<Self> {
+        let mut ours = Vec::new();
+        for folder in Self::FOLDERS {
+            if !Path::new(folder).is_dir() {
+                fs::create_dir(folder)?;
+                ours.insert(0, Path::new(folder));
+            }
+        }
+        fs::write(Self::FILE, "create_main_cluster = false\n")?;
+        ours.insert(0, Path::new(Self::FILE));
+        Ok(Self { ours })
+    }
+}
+
+impl Drop for NoCluster {
+    fn drop(&mut self) {
+        for path in &self.ours {
+            // A folder stays that the package has put files into.
+            let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+        }
+    }
+}
+
+/// Calls `apt-get`, and prints what it said if it failed. Whether the program is there then is asked afterwards.
+fn apt_get(arguments: &[&str]) {
+    let mut command = Command::new("apt-get");
+    command
+        .args(["-q", "-o", "DPkg::Lock::Timeout=300"])
+        .args(arguments);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null());
+    match command.output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let text = [output.stdout, output.stderr].concat();
+            eprintln!("{command:?} failed:\n{}", String::from_utf8_lossy(&text));
+        }
+        Err(error) => eprintln!("{command:?} cannot be started: {error}"),
+    }
+}
+
+fn has(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// Finds a program on the path, in the folders of servers, or among PostgreSQL's, the newest version first.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = variable("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    versions.sort();
+    let mut folders = folders.chain(versions.into_iter().rev());
+    folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()))
+}
+
+/// Returns whether root runs this.
+pub fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

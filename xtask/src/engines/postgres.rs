@@ -1,0 +1,95 @@
+//! PostgreSQL.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::files::{Files, prepare};
+use super::server::{Server, USER};
+use super::state::State;
+use crate::packages::{POSTGRES, Program, find};
+
+/// PostgreSQL.
+pub struct Postgres;
+
+impl Server for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn title(&self) -> &'static str {
+        "PostgreSQL"
+    }
+
+    fn variable(&self) -> &'static str {
+        "FOXDEN_TEST_POSTGRES"
+    }
+
+    fn program(&self) -> &'static Program {
+        &POSTGRES
+    }
+
+    fn system_user(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn create(&self, files: &Files) -> Result<()> {
+        let mut create = files.command(&find("initdb").context("initdb is missing")?);
+        create.arg("--pgdata").arg(files.data());
+        create
+            .arg("--pwfile")
+            .arg(files.write("password", &files.password)?);
+        // The superuser has the same password, for tests that need one.
+        create.args(["--username=postgres", "--auth=scram-sha-256"]);
+        create.args([
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--no-instructions",
+        ]);
+        prepare(&mut create, "")?;
+        let mut single = files.command(&find("postgres").context("postgres is missing")?);
+        single.arg("--single").arg("-D").arg(files.data()).arg("postgres");
+        // One statement a line.
+        let statements = format!(
+            "CREATE ROLE {USER} LOGIN CREATEDB CREATEROLE PASSWORD '{}'\nCREATE DATABASE {USER} OWNER {USER}\n",
+            files.password
+        );
+        prepare(&mut single, &statements)
+    }
+
+    fn serve(&self, files: &Files, port: u16) -> Result<Command> {
+        let mut command = files.command(&find("postgres").context("postgres is missing")?);
+        command
+            .arg("-D")
+            .arg(files.data())
+            .arg("-p")
+            .arg(port.to_string());
+        command.arg("-k").arg(&files.sockets);
+        // What decides about durability stays as it is.
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "max_connections=400",
+            "shared_buffers=64MB",
+        ] {
+            command.args(["-c", setting]);
+        }
+        Ok(command)
+    }
+
+    /// The last line of its own state file says it, as `pg_ctl` reads it.
+    fn has_started(&self, state: &State) -> bool {
+        let text = fs::read_to_string(state.files.join("data/postmaster.pid"));
+        text.is_ok_and(|text| text.lines().nth(7).is_some_and(|status| status.trim() == "ready"))
+    }
+
+    /// Ends without waiting for clients.
+    fn end_signal(&self) -> &'static str {
+        "INT"
+    }
+
+    fn url(&self, state: &State) -> String {
+        format!("postgres://{USER}:{}@{}/{USER}", state.password, state.address())
+    }
+}

@@ -1,0 +1,195 @@
+//! Processes that another command has started, told apart from later ones with the same number.
+
+use std::fmt;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::cargo::passes;
+
+/// A process: its number, and when it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// The number of the process.
+    pub pid: u32,
+    /// The clock ticks from the start of the machine to that of the process.
+    ticks: u64,
+    /// The id that the kernel gave itself when the machine started.
+    boot: String,
+}
+
+impl Process {
+    /// The process that calls.
+    pub fn this() -> Result<Self> {
+        Self::with_pid(std::process::id())
+    }
+
+    /// The process that has this number now.
+    pub fn with_pid(pid: u32) -> Result<Self> {
+        // One that has ended already is told apart all the same, until its parent has asked for its result.
+        let ticks = stat(pid).map(|(ticks, _)| ticks);
+        let ticks = ticks.with_context(|| format!("process {pid} does not run, or there is no /proc"))?;
+        let boot = boot()?;
+        Ok(Self { pid, ticks, boot })
+    }
+
+    /// Returns whether it still runs. A later process with its number is another one.
+    pub fn is_running(&self) -> bool {
+        stat(self.pid) == Some((self.ticks, false)) && boot().is_ok_and(|boot| boot == self.boot)
+    }
+
+    /// Ends it by a signal. If it still runs after the given time, the kernel ends it; returns whether that was needed.
+    pub fn end(&self, signal: &str, after: Duration) -> Result<bool> {
+        self.send(signal)?;
+        if self.has_ended_within(after) {
+            return Ok(false);
+        }
+        self.send("KILL")?;
+        if !self.has_ended_within(Duration::from_secs(10)) {
+            bail!("process {} does not end", self.pid);
+        }
+        Ok(true)
+    }
+
+    fn send(&self, signal: &str) -> Result<()> {
+        if self.is_running() {
+            // The shell's own kill: the program is in a package of its own.
+            let mut kill = Command::new("sh");
+            kill.arg("-c").arg(format!("kill -{signal} {}", self.pid));
+            // It may have ended since.
+            passes(kill.stdin(Stdio::null()).stderr(Stdio::null()))?;
+        }
+        Ok(())
+    }
+
+    fn has_ended_within(&self, time: Duration) -> bool {
+        let begun = Instant::now();
+        while self.is_running() {
+            if begun.elapsed() > time {
+                return false;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        true
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.pid, self.ticks, self.boot)
+    }
+}
+
+impl FromStr for Process {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [pid, ticks, boot] = words[..] else {
+            return Err(anyhow!("{text:?} is no process"));
+        };
+        Ok(Self {
+            pid: pid.parse()?,
+            ticks: ticks.parse()?,
+            boot: boot.to_owned(),
+        })
+    }
+}
+
+/// When a process began, and whether it has ended and only waits for its parent.
+fn stat(pid: u32) -> Option<(u64, bool)> {
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The 22nd and the third field. The second, the name, may contain blanks and brackets.
+fn parse(stat: &str) -> Option<(u64, bool)> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    Some((fields.nth(18)?.parse().ok()?, has_ended))
+}
+
+fn boot() -> Result<String> {
+    const FILE: &str = "/proc/sys/kernel/random/boot_id";
+    let id = fs::read_to_string(FILE).with_context(|| format!("{FILE} cannot be read"))?;
+    Ok(id.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn child() -> std::process::Child {
+        Command::new("sleep").arg("600").spawn().unwrap()
+    }
+
+    #[test]
+    fn a_later_process_with_the_same_number_is_another_one() {
+        let this = Process::this().unwrap();
+        assert!(this.is_running());
+        let earlier = Process {
+            ticks: this.ticks - 1,
+            ..this.clone()
+        };
+        assert!(!earlier.is_running());
+        let before_a_restart = Process {
+            boot: "another".to_owned(),
+            ..this
+        };
+        assert!(!before_a_restart.is_running());
+    }
+
+    #[test]
+    fn a_process_is_the_same_after_it_was_written_down() {
+        let this = Process::this().unwrap();
+        assert_eq!(this.to_string().parse::<Process>().unwrap(), this);
+        assert!("12".parse::<Process>().is_err());
+    }
+
+    #[test]
+    fn the_name_of_a_process_may_contain_brackets() {
+        let fields = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20";
+        assert_eq!(parse(&format!("12 (a) Z (b)) {fields}")), Some((777, false)));
+        assert_eq!(
+            parse(&format!("12 (a) {}", fields.replace('S', "Z"))),
+            Some((777, true))
+        );
+    }
+
+    #[test]
+    fn a_process_that_is_told_to_end_has_ended() {
+        let mut child = child();
+        let process = Process::with_pid(child.id()).unwrap();
+        assert!(!process.end("TERM", Duration::from_secs(60)).unwrap());
+        assert!(!process.is_running());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_that_does_not_listen_is_killed() {
+        let mut child = child();
+        let process = Process::with_pid(child.id()).unwrap();
+        // The signal that continues a stopped process ends no other.
+        assert!(process.end("CONT", Duration::from_millis(1)).unwrap());
+        assert!(!process.is_running());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn only_the_process_itself_is_ended() {
+        let mut child = child();
+        let process = Process::with_pid(child.id()).unwrap();
+        let earlier = Process {
+            ticks: process.ticks - 1,
+            ..process.clone()
+        };
+        assert!(!earlier.end("KILL", Duration::from_secs(60)).unwrap());
+        assert!(process.is_running());
+        process.end("KILL", Duration::from_secs(60)).unwrap();
+        child.wait().unwrap();
+    }
+}
