@@ -28,7 +28,7 @@ use start::Started;
 use state::State;
 
 /// Every kind of server.
-const SERVERS: [&dyn Server; 2] = [&Postgres, &MariaDb];
+pub const SERVERS: [&dyn Server; 2] = [&Postgres, &MariaDb];
 
 const USAGE: &str = "\
 usage: cargo xtask engines up|down|status [NAME...]

@@ -32,7 +32,10 @@ use anyhow::Result;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test           set up what the tests need, then run all of them
+  test [--long] [--clusters] [FILTER...]
+                 set up what the tests need, then run all of them; --long adds the long
+                 ones, --clusters those with clusters of database servers; with
+                 filters, only the tests with such names
   ci             formatting, lints, tidy, documents, then the tests
   tidy           check the rules that can be checked automatically; --update
                  regenerates the generated pages

@@ -1,5 +1,6 @@
 //! Installs what the tests need, runs all tests, and prints one line with the numbers of passed, failed and skipped tests.
 
+mod servers;
 mod tally;
 
 use std::io::{BufRead, BufReader};
@@ -10,6 +11,7 @@ use anyhow::{Context, Result};
 use crate::cargo::cargo;
 use crate::packages::{CPP, FAKETIME, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, python, tidy};
+use servers::Servers;
 use tally::Tally;
 
 /// How long each parser is fuzzed in the tests; it is longer before a release (`cargo xtask fuzz`).
@@ -21,121 +23,218 @@ const PROGRAM: [&str; 3] = ["--workspace", "--test", "process"];
 /// The tests with a browser.
 const BROWSER: [&str; 3] = ["--workspace", "--test", "firefox"];
 
-/// Runs all tests. Arguments are filters for the first stage, and other stages are then skipped.
-pub fn run(filters: &[&str]) -> Result<bool> {
-    let mut tally = Tally::default();
-    if filters.is_empty() {
-        tally.check("the rules of the house (cargo xtask tidy)", tidy::run()?);
-        stage(
-            &mut tally,
-            "all that needs nothing but this checkout",
-            &mut tests(&["--workspace"], &[]),
-        )?;
-        whole_program(&mut tally)?;
-        proxies(&mut tally)?;
-        fuzz_briefly(&mut tally)?;
-        firefox(&mut tally)?;
-    } else {
-        stage(
-            &mut tally,
-            "the tests asked for",
-            &mut tests(&["--workspace"], filters),
-        )?;
-    }
-    tally.print();
-    Ok(tally.is_good())
+/// The module of long tests: they are ignored, and run by `--long` alone.
+const LONG: &str = "long::";
+
+/// What the arguments ask for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options<'a> {
+    /// The long tests, too.
+    long: bool,
+    /// The tests with clusters, too.
+    clusters: bool,
+    /// Filters and options for the test programs; without them everything runs.
+    filters: Vec<&'a str>,
 }
 
-/// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.
-fn whole_program(tally: &mut Tally) -> Result<()> {
-    let mut to_tests = vec!["--ignored", "--skip", "proxies::"];
-    for program in [MAIL_SERVER, OPENSSL] {
-        if let Err(what_to_do) = program.ensure()? {
-            tally.check(&format!("a real mail server: {what_to_do}"), false);
-            to_tests.extend(["--skip", "mail::", "--skip", "pyfxa::"]);
-        }
-    }
-    if let Err(what_to_do) = FAKETIME.ensure()? {
-        tally.check(&format!("a clock that is wrong: {what_to_do}"), false);
-        to_tests.extend(["--skip", "clock::"]);
-    }
-    let pyfxa = python::pyfxa()?;
-    if let Err(what_to_do) = &pyfxa {
-        tally.check(&format!("the real PyFxA: {what_to_do}"), false);
-        to_tests.extend(["--skip", "pyfxa::"]);
-    }
-    let name = "repeated kills, mails through a real mail server, clocks that are wrong, and PyFxA";
-    let mut command = tests(&PROGRAM, &to_tests);
-    if let Ok(python) = pyfxa {
-        command.env("FOXDEN_TEST_PYFXA", python);
-    }
-    stage(tally, name, &mut command)
-}
-
-/// Runs the tests of scripted clients with the program behind real proxies.
-fn proxies(tally: &mut Tally) -> Result<()> {
-    for program in PROXIES {
-        if let Err(what_to_do) = program.ensure()? {
-            tally.check(&format!("real proxies: {what_to_do}"), false);
-            return Ok(());
-        }
-    }
-    let to_tests = ["--ignored", "--test-threads=3", "proxies::"];
-    stage(
-        tally,
-        "behind nginx, Apache and HAProxy",
-        &mut tests(&PROGRAM, &to_tests),
-    )?;
-    for proxy in ["nginx", "apache"] {
-        let name = format!("what clients of Sync 1.1 and 1.5 do, behind {proxy}");
-        // The first has more sign-ups than one address behind a proxy is allowed; the second tests a server without a proxy.
-        let of_clients = [
-            "legacy_flow::",
-            "account_flow::",
-            "--skip",
-            "people_are_spread",
-            "--skip",
-            "each_loopback_name",
-        ];
-        let mut flows = tests(&PROGRAM, &of_clients);
-        stage(tally, &name, flows.env("FOXDEN_TEST_PROXY", proxy))?;
-    }
-    Ok(())
-}
-
-/// Fuzzes each parser for a few seconds.
-fn fuzz_briefly(tally: &mut Tally) -> Result<()> {
-    if let Err(what_to_do) = CPP.ensure()? {
-        tally.skip("fuzz targets", &what_to_do);
-        return Ok(());
-    }
-    println!("\n== every parser, fuzzed for {FUZZ_SECONDS} seconds");
-    match fuzz::all(FUZZ_SECONDS, fuzz::Build::Quick) {
-        Ok(targets) => {
-            for (target, crash) in targets {
-                if let Some(crash) = &crash {
-                    println!("{}", crash.output);
-                }
-                tally.check(&format!("fuzz {target}"), crash.is_none());
+impl<'a> Options<'a> {
+    fn parse(words: &[&'a str]) -> Self {
+        let mut options = Self::default();
+        for word in words {
+            match *word {
+                "--long" => options.long = true,
+                "--clusters" => options.clusters = true,
+                filter => options.filters.push(filter),
             }
         }
-        Err(error) => {
-            println!("{error:#}");
-            tally.check("fuzz targets build and start", false);
-        }
+        options
     }
-    Ok(())
 }
 
-/// Runs the tests with a real Firefox, one pair of browsers at a time: each takes half a gigabyte.
-fn firefox(tally: &mut Tally) -> Result<()> {
-    if let Err(what_to_do) = FIREFOX.ensure()? {
-        tally.check(&format!("a real Firefox: {what_to_do}"), false);
-        return Ok(());
+/// One run of the tests.
+struct Run {
+    tally: Tally,
+    /// What every test finds in its environment.
+    variables: Vec<(String, String)>,
+}
+
+/// Runs all tests. Filters select tests of the first stage, and other stages are then skipped.
+pub fn run(words: &[&str]) -> Result<bool> {
+    let options = Options::parse(words);
+    let mut servers = Servers::start()?;
+    let mut run = Run {
+        tally: Tally::default(),
+        variables: vec![("FOXDEN_TEST_ENGINES".to_owned(), "all".to_owned())],
+    };
+    if options.filters.is_empty() {
+        let name = "the rules of the house (cargo xtask tidy)";
+        run.tally.check(name, tidy::run()?);
     }
-    let to_tests = ["--ignored", "--test-threads=2"];
-    let mut browser = tests(&BROWSER, &to_tests);
-    stage(tally, "a real Firefox", &mut browser)
+    if run.compiles()? {
+        run.wait_for(servers.as_mut())?;
+        run.stages(&options)?;
+    }
+    // They end before the last line is printed.
+    drop(servers);
+    run.tally.print();
+    Ok(run.tally.is_good())
+}
+
+impl Run {
+    fn stages(&mut self, options: &Options) -> Result<()> {
+        if options.filters.is_empty() {
+            let name = "all that needs nothing but this checkout and database servers";
+            self.stage(name, &mut tests(&["--workspace"], &[]))?;
+            self.whole_program()?;
+            self.proxies()?;
+            self.fuzz_briefly()?;
+            self.firefox()?;
+            if options.long {
+                let to_tests = ["--ignored", LONG];
+                self.stage("long tests", &mut tests(&["--workspace"], &to_tests))?;
+            }
+        } else {
+            let mut filters = options.filters.clone();
+            if options.long {
+                filters.insert(0, "--include-ignored");
+            }
+            self.stage("the tests asked for", &mut tests(&["--workspace"], &filters))?;
+        }
+        if options.clusters {
+            let name = "clusters of database servers";
+            self.tally.skip(name, "there are no tests of them yet");
+        }
+        Ok(())
+    }
+
+    /// Compiles all tests. Without it the servers would be waited for.
+    fn compiles(&mut self) -> Result<bool> {
+        println!("\n== compiling all tests");
+        let mut command = cargo(&["test", "--workspace", "--no-run"]);
+        // The list of programs is left out.
+        let is_good = print_lines(&mut command, |line| !line.trim_start().starts_with("Executable "))?;
+        self.tally.check("everything compiles", is_good);
+        Ok(is_good)
+    }
+
+    /// Waits for the servers. A suite whose server is missing fails as well.
+    fn wait_for(&mut self, servers: Option<&mut Servers>) -> Result<()> {
+        let Some(servers) = servers else {
+            return Ok(());
+        };
+        let addresses = servers.wait()?;
+        for failure in addresses.failures {
+            self.tally
+                .check(&format!("a database server for the tests: {failure}"), false);
+        }
+        self.variables.extend(addresses.variables);
+        Ok(())
+    }
+
+    /// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.
+    fn whole_program(&mut self) -> Result<()> {
+        let mut to_tests = vec!["--ignored", "--skip", "proxies::", "--skip", LONG];
+        for program in [MAIL_SERVER, OPENSSL] {
+            if let Err(what_to_do) = program.ensure()? {
+                self.tally
+                    .check(&format!("a real mail server: {what_to_do}"), false);
+                to_tests.extend(["--skip", "mail::", "--skip", "pyfxa::"]);
+            }
+        }
+        if let Err(what_to_do) = FAKETIME.ensure()? {
+            self.tally
+                .check(&format!("a clock that is wrong: {what_to_do}"), false);
+            to_tests.extend(["--skip", "clock::"]);
+        }
+        let pyfxa = python::pyfxa()?;
+        if let Err(what_to_do) = &pyfxa {
+            self.tally.check(&format!("the real PyFxA: {what_to_do}"), false);
+            to_tests.extend(["--skip", "pyfxa::"]);
+        }
+        let name = "repeated kills, mails through a real mail server, clocks that are wrong, and PyFxA";
+        let mut command = tests(&PROGRAM, &to_tests);
+        if let Ok(python) = pyfxa {
+            command.env("FOXDEN_TEST_PYFXA", python);
+        }
+        self.stage(name, &mut command)
+    }
+
+    /// Runs the tests of scripted clients with the program behind real proxies.
+    fn proxies(&mut self) -> Result<()> {
+        for program in PROXIES {
+            if let Err(what_to_do) = program.ensure()? {
+                self.tally.check(&format!("real proxies: {what_to_do}"), false);
+                return Ok(());
+            }
+        }
+        let to_tests = ["--ignored", "--test-threads=3", "proxies::", "--skip", LONG];
+        self.stage(
+            "behind nginx, Apache and HAProxy",
+            &mut tests(&PROGRAM, &to_tests),
+        )?;
+        for proxy in ["nginx", "apache"] {
+            let name = format!("what clients of Sync 1.1 and 1.5 do, behind {proxy}");
+            // The first has more sign-ups than one address behind a proxy is allowed; the second tests a server without a proxy.
+            let of_clients = [
+                "legacy_flow::",
+                "account_flow::",
+                "--skip",
+                "people_are_spread",
+                "--skip",
+                "each_loopback_name",
+            ];
+            let mut flows = tests(&PROGRAM, &of_clients);
+            self.stage(&name, flows.env("FOXDEN_TEST_PROXY", proxy))?;
+        }
+        Ok(())
+    }
+
+    /// Fuzzes each parser for a few seconds.
+    fn fuzz_briefly(&mut self) -> Result<()> {
+        if let Err(what_to_do) = CPP.ensure()? {
+            self.tally.skip("fuzz targets", &what_to_do);
+            return Ok(());
+        }
+        println!("\n== every parser, fuzzed for {FUZZ_SECONDS} seconds");
+        match fuzz::all(FUZZ_SECONDS, fuzz::Build::Quick) {
+            Ok(targets) => {
+                for (target, crash) in targets {
+                    if let Some(crash) = &crash {
+                        println!("{}", crash.output);
+                    }
+                    self.tally.check(&format!("fuzz {target}"), crash.is_none());
+                }
+            }
+            Err(error) => {
+                println!("{error:#}");
+                self.tally.check("fuzz targets build and start", false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the tests with a real Firefox, one pair of browsers at a time: each takes half a gigabyte.
+    fn firefox(&mut self) -> Result<()> {
+        if let Err(what_to_do) = FIREFOX.ensure()? {
+            self.tally.check(&format!("a real Firefox: {what_to_do}"), false);
+            return Ok(());
+        }
+        let to_tests = ["--ignored", "--test-threads=2", "--skip", LONG];
+        let mut browser = tests(&BROWSER, &to_tests);
+        self.stage("a real Firefox", &mut browser)
+    }
+
+    /// Runs `cargo test`, prints its output and counts the results.
+    fn stage(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        println!("\n== {name}");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let is_good = print_lines(command, |line| {
+            self.tally.read(line);
+            true
+        })?;
+        self.tally.stage_ended(name, is_good);
+        Ok(())
+    }
 }
 
 fn tests(what: &[&str], to_tests: &[&str]) -> Command {
@@ -143,9 +242,8 @@ fn tests(what: &[&str], to_tests: &[&str]) -> Command {
     cargo(&words)
 }
 
-/// Runs `cargo test`, prints its output and counts the results.
-fn stage(tally: &mut Tally, name: &str, command: &mut Command) -> Result<()> {
-    println!("\n== {name}");
+/// Runs a command, prints the lines of its output that are wanted, and returns whether it succeeded.
+fn print_lines(command: &mut Command, mut is_wanted: impl FnMut(&str) -> bool) -> Result<bool> {
     // One pipe for both streams: the name of the test program comes on one, the names of its tests on the other.
     let (output, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
@@ -155,10 +253,25 @@ fn stage(tally: &mut Tally, name: &str, command: &mut Command) -> Result<()> {
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        tally.read(&line);
+        if is_wanted(&line) {
+            println!("{line}");
+        }
     }
-    let status = child.wait()?;
-    tally.stage_ended(name, status.success());
-    Ok(())
+    Ok(child.wait()?.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_told_from_filters() {
+        let expected = Options {
+            long: true,
+            clusters: false,
+            filters: vec!["sql::", "--nocapture"],
+        };
+        assert_eq!(Options::parse(&["sql::", "--long", "--nocapture"]), expected);
+        assert_eq!(Options::parse(&[]), Options::default());
+    }
 }
