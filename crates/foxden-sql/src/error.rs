@@ -40,7 +40,35 @@ pub enum SqlError {
     /// Name a database that this program can open.
     #[error("no engine is known for {0}")]
     UnknownEngine(String),
+    /// Repeat the transaction from its first statement: the database took it back, so that others could go on
+    /// (a serialization failure, a deadlock, a lock that was waited for too long).
+    #[error("the database took the transaction back")]
+    Repeat(#[source] Box<dyn Error + Send + Sync>),
+    /// Repeat what was not committed: the connection was lost before the transaction was to be committed.
+    #[error("the connection to the database was lost")]
+    ConnectionLost(#[source] Box<dyn Error + Send + Sync>),
+    /// Find out before it is repeated: the connection was lost while the transaction was being committed, so it may
+    /// have happened or not.
+    #[error("it is unknown whether the transaction was committed")]
+    OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
+    /// Change the database or its URL: this program cannot work with it as it is.
+    #[error("{cause}; {cure}")]
+    Unsuitable {
+        /// What is wrong. Names no password.
+        cause: String,
+        /// What the operator can do.
+        cure: String,
+    },
     /// Check the database: it cannot be reached, or the disk fails.
     #[error("the database cannot be used")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl SqlError {
+    pub(crate) fn unsuitable(cause: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::Unsuitable {
+            cause: cause.into(),
+            cure: cure.into(),
+        }
+    }
 }

@@ -1,10 +1,11 @@
-//! One way to open, migrate and query a relational database: SQLite today.
+//! One way to open, migrate and query a relational database: SQLite, PostgreSQL, and MariaDB or MySQL.
 //!
 //! - [`origin`]: [`QueryOrigin`], the origin of a query, for a fair queue
 //! - [`database`]: [`Database`], its transactions, and the queries that both answer, [`Fetch`]
 //! - [`migration`]: migrations of the tables
 //! - [`value`]: [`Value`] and [`Row`], which hide the types of the driver
 //! - [`error`]: [`SqlError`], named by what the caller should do
+//! - [`server`]: [`ServerUrl`], [`PostgresPool`] and [`MysqlPool`], connections of database servers
 //! - [`folder_lock`]: [`FolderLock`], for files that one process at a time may use
 //!
 //! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.
@@ -14,7 +15,11 @@ pub mod error;
 pub mod folder_lock;
 pub mod migration;
 pub mod origin;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub mod server;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod value;
@@ -24,4 +29,10 @@ pub use error::SqlError;
 pub use folder_lock::{FolderLock, FolderLockError};
 pub use migration::Migration;
 pub use origin::QueryOrigin;
+#[cfg(feature = "mysql")]
+pub use server::MysqlPool;
+#[cfg(feature = "postgres")]
+pub use server::PostgresPool;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use server::{ServerEngine, ServerUrl};
 pub use value::{FromValue, Nullable, Row, Value};

@@ -1,0 +1,168 @@
+//! MariaDB and MySQL: their connections and their options.
+
+mod checks;
+mod migrate;
+
+use std::sync::Arc;
+
+use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlSslMode};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+use super::pool::{Options, ServerPool, connect};
+use super::url::{ServerAddress, ServerUrl, TlsMode};
+use crate::{Migration, SqlError};
+
+/// The isolation of each session: without gaps that are locked, writers of different users do not meet.
+const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+/// What both servers understand.
+const SESSION: &str = "autocommit = 1, innodb_lock_wait_timeout = 5, NAMES utf8mb4 COLLATE utf8mb4_bin,
+    sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'";
+/// What MariaDB calls it. A write must not land long after its time was given, so nothing runs or idles for longer.
+const MARIADB: &str = ", max_statement_time = 8, idle_write_transaction_timeout = 8";
+/// In MySQL only queries can be bounded.
+const MYSQL: &str = ", max_execution_time = 8000";
+/// A member of a Galera cluster answers once it knows what the others have committed.
+const GALERA: &str = ", wsrep_sync_wait = 1";
+
+/// Which server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// MariaDB.
+    Mariadb,
+    /// A member of a Galera cluster of MariaDB.
+    Galera,
+    /// MySQL.
+    Mysql,
+}
+
+/// Connections of a database of MariaDB or MySQL.
+pub struct MysqlPool {
+    pool: ServerPool<MySql>,
+    flavour: Flavour,
+}
+
+impl MysqlPool {
+    /// Opens connections of a database, and checks that this program can work with it. `role` is what they are for.
+    /// [`SqlError::Unsuitable`] says what is wrong, and what to do.
+    pub async fn open(url: &ServerUrl, role: &'static str) -> Result<Self, SqlError> {
+        let options = options(url).await?;
+        let connected = connect::<MySql>(&options).await;
+        let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
+        let flavour = checks::check(&mut connection, url).await?;
+        // Nothing depends on how it ends.
+        drop(connection.close().await);
+        tracing::debug!(role, ?flavour, "opened a database");
+        let session: Arc<str> = session(flavour).into();
+        let pool = PoolOptions::new().after_connect(move |connection, _| {
+            let session = Arc::clone(&session);
+            Box::pin(async move {
+                let set = sqlx::raw_sql(AssertSqlSafe(session)).execute(connection).await;
+                set.map(drop)
+            })
+        });
+        Ok(Self {
+            pool: ServerPool::new(pool, options, url),
+            flavour,
+        })
+    }
+
+    /// Which server it is.
+    pub const fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// A connection. [`SqlError::Busy`] if all stay in use, [`SqlError::Unavailable`] at once while the server is known
+    /// to be down.
+    ///
+    /// After any error the transaction has to be left: the server may have ended it, and would commit each further
+    /// statement by itself. A connection whose query was dropped has to be closed.
+    pub async fn acquire(&self) -> Result<PoolConnection<MySql>, SqlError> {
+        self.pool.acquire().await
+    }
+
+    /// What an error of a statement means. A lost connection is taken note of.
+    pub fn fault(&self, error: sqlx::Error) -> SqlError {
+        self.pool.fault(error)
+    }
+
+    /// What an error of a commit means: [`SqlError::OutcomeUnknown`] unless the server says that it was taken back.
+    pub fn commit_fault(&self, error: sqlx::Error) -> SqlError {
+        self.pool.commit_fault(error)
+    }
+
+    /// Whether the server answers and may be written to.
+    pub async fn check(&self) -> Result<(), SqlError> {
+        let mut connection = self.acquire().await?;
+        match checks::is_writable(&mut connection).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                connection.close_on_drop();
+                Err(checks::read_only())
+            }
+            Err(error) => {
+                connection.close_on_drop();
+                Err(self.fault(error))
+            }
+        }
+    }
+
+    /// Applies the migrations that are missing. `table` keeps the version. Two processes may do so at once.
+    ///
+    /// The server commits each statement that changes tables by itself, so a migration that was interrupted is applied
+    /// again from its beginning: its statements must do no harm a second time (`IF NOT EXISTS`, `INSERT IGNORE`).
+    pub async fn migrate(&self, table: &'static str, migrations: &[Migration]) -> Result<(), SqlError> {
+        let mut connection = self.pool.connect().await?;
+        let migrated = migrate::migrate(self, &mut connection, table, migrations).await;
+        // It releases the lock.
+        drop(connection.close().await);
+        migrated
+    }
+
+    /// Closes all connections. Those in use are closed once they are given back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+async fn options(url: &ServerUrl) -> Result<Options<MySql>, SqlError> {
+    let mut options = MySqlConnectOptions::new()
+        .username(&url.user)
+        .database(&url.database)
+        // All of this is set at once, for each connection of a pool.
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .set_names(false)
+        .disable_statement_logging();
+    if let Some(password) = url.read_password().await? {
+        options = options.password(&password);
+    }
+    options = match &url.address {
+        ServerAddress::Tcp(host, port) => options.host(host).port(*port).ssl_mode(tls(url.tls)),
+        ServerAddress::Socket(file, _) => options.socket(file).ssl_mode(MySqlSslMode::Disabled),
+    };
+    if let Some(certificate) = &url.root_certificate {
+        options = options.ssl_ca(certificate);
+    }
+    Ok(options)
+}
+
+fn session(flavour: Flavour) -> String {
+    let own = match flavour {
+        Flavour::Mariadb => [MARIADB, ""],
+        Flavour::Galera => [MARIADB, GALERA],
+        Flavour::Mysql => [MYSQL, ""],
+    };
+    format!("{ISOLATION}; SET {SESSION}{}", own.concat())
+}
+
+const fn tls(mode: TlsMode) -> MySqlSslMode {
+    match mode {
+        TlsMode::Disable => MySqlSslMode::Disabled,
+        TlsMode::Prefer => MySqlSslMode::Preferred,
+        TlsMode::Require => MySqlSslMode::Required,
+        TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+        TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
+    }
+}

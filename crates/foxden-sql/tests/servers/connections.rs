@@ -1,0 +1,123 @@
+//! Connections: their options, and servers that go away and come back.
+
+use foxden_sql::SqlError;
+use foxden_sql::testing::TestServer;
+
+use crate::support::{Line, Pool, at, fresh};
+use crate::{Test, for_servers};
+
+pub(crate) fn tests() -> Vec<Test> {
+    for_servers![
+        each_session_is_bounded_and_strict,
+        a_server_that_went_away_is_refused_at_once_and_comes_back,
+        a_lost_connection_costs_one_request,
+        an_exhausted_pool_is_busy,
+    ]
+}
+
+async fn each_session_is_bounded_and_strict(server: TestServer) {
+    let namespace = fresh(server, "session").await;
+    let pool = Pool::open(server, namespace.url()).await.unwrap();
+    pool.check().await.unwrap();
+    let expected: &[(&str, &str)] = match server {
+        TestServer::Postgres => &[
+            ("SHOW statement_timeout", "8s"),
+            ("SHOW idle_in_transaction_session_timeout", "8s"),
+            ("SHOW lock_timeout", "5s"),
+            ("SHOW search_path", namespace.name()),
+            ("SHOW application_name", "foxden test"),
+        ],
+        TestServer::Mariadb => &[
+            ("SELECT DATABASE()", namespace.name()),
+            ("SELECT @@tx_isolation", "READ-COMMITTED"),
+            ("SELECT @@collation_connection", "utf8mb4_bin"),
+            ("SELECT CONCAT(@@max_statement_time, '')", "8.000000"),
+            ("SELECT CONCAT(@@idle_write_transaction_timeout, '')", "8"),
+            ("SELECT CONCAT(@@innodb_lock_wait_timeout, '')", "5"),
+            ("SELECT CONCAT(@@autocommit + 0, '')", "1"),
+        ],
+    };
+    for (question, answer) in expected {
+        assert_eq!(pool.ask(question).await.unwrap(), *answer, "{question}");
+    }
+    pool.close().await;
+}
+
+async fn a_server_that_went_away_is_refused_at_once_and_comes_back(server: TestServer) {
+    let namespace = fresh(server, "away").await;
+    let mut line = Line::to(namespace.url()).await;
+    let pool = Pool::open(server, &at(namespace.url(), &line.place.to_string()))
+        .await
+        .unwrap();
+    pool.check().await.unwrap();
+    line.cut().await;
+    let lost = pool.ask("SELECT 'x'").await;
+    // The pool may have noticed already.
+    let is_named = matches!(lost, Err(SqlError::ConnectionLost(_) | SqlError::Unavailable(_)));
+    assert!(is_named, "{lost:?}");
+    for _ in 0..1000 {
+        let refused = pool.ask("SELECT 'x'").await;
+        assert!(matches!(refused, Err(SqlError::Unavailable(_))), "{refused:?}");
+    }
+    line.mend().await;
+    while let Err(error) = pool.ask("SELECT 'x'").await {
+        assert!(matches!(error, SqlError::Unavailable(_)), "{error}");
+        tokio::task::yield_now().await;
+    }
+    pool.close().await;
+}
+
+/// Others of the same age are not tried one after the other.
+async fn a_lost_connection_costs_one_request(server: TestServer) {
+    let namespace = fresh(server, "lost").await;
+    let mut line = Line::to(namespace.url()).await;
+    let pool = Pool::open(server, &at(namespace.url(), &line.place.to_string()))
+        .await
+        .unwrap();
+    let pool = std::sync::Arc::new(pool);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let pool = std::sync::Arc::clone(&pool);
+        let slowly = match server {
+            TestServer::Postgres => "SELECT pg_sleep(0.2)::text",
+            TestServer::Mariadb => "SELECT CONCAT(SLEEP(0.2), '')",
+        };
+        asking.spawn(async move { pool.ask(slowly).await });
+    }
+    for answer in asking.join_all().await {
+        answer.unwrap();
+    }
+    line.cut().await;
+    line.mend().await;
+    let mut lost = 0;
+    for _ in 0..20 {
+        if let Err(error) = pool.ask("SELECT 'x'").await {
+            assert!(matches!(error, SqlError::ConnectionLost(_)), "{error}");
+            lost += 1;
+        }
+    }
+    assert_eq!(lost, 1);
+    pool.close().await;
+}
+
+async fn an_exhausted_pool_is_busy(server: TestServer) {
+    let namespace = fresh(server, "exhausted").await;
+    let separator = if namespace.url().contains('?') { '&' } else { '?' };
+    let pool = Pool::open(server, &format!("{}{separator}pool=1", namespace.url()))
+        .await
+        .unwrap();
+    match &pool {
+        Pool::Postgres(pool) => {
+            let held = pool.acquire().await.unwrap();
+            assert!(matches!(pool.acquire().await.map(drop), Err(SqlError::Busy)));
+            drop(held);
+        }
+        Pool::Mysql(pool) => {
+            let held = pool.acquire().await.unwrap();
+            assert!(matches!(pool.acquire().await.map(drop), Err(SqlError::Busy)));
+            drop(held);
+        }
+    }
+    pool.check().await.unwrap();
+    pool.close().await;
+}
