@@ -70,7 +70,9 @@ async fn a_missing_privilege_is_named(server: TestServer) {
             assert!(refused.contains("may not create tables"), "{refused}");
             assert!(refused.contains("GRANT USAGE, CREATE ON SCHEMA"), "{refused}");
             namespace
-                .run(&format!("DROP OWNED BY {user}; DROP ROLE {user}"))
+                .run(&format!(
+                    "GRANT {user} TO CURRENT_USER; DROP OWNED BY {user}; DROP ROLE {user}"
+                ))
                 .await;
         }
         TestServer::Mariadb => {
@@ -148,7 +150,9 @@ async fn refused_with(server: TestServer, name: &str, setting: &str, option: &st
     let url = format!("{}{option}", as_user(namespace.url(), &format!("{user}:sesame")));
     let outcome = Pool::open(server, &url).await;
     namespace
-        .run(&format!("DROP OWNED BY {user}; DROP ROLE {user}"))
+        .run(&format!(
+            "GRANT {user} TO CURRENT_USER; DROP OWNED BY {user}; DROP ROLE {user}"
+        ))
         .await;
     outcome.err().map(|error| error.to_string())
 }
