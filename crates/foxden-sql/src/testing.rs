@@ -42,12 +42,26 @@ impl TestServer {
     /// # Panics
     ///
     /// If it names none, and `FOXDEN_TEST_ENGINES` is `all`.
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
     pub fn url(self) -> Option<String> {
-        let url = std::env::var(self.variable()).ok();
-        let are_required = std::env::var("FOXDEN_TEST_ENGINES").is_ok_and(|engines| engines == "all");
-        assert!(url.is_some() || !are_required, "{} is not set", self.variable());
+        let url = self.found();
+        assert!(
+            url.is_some() || !Self::are_required(),
+            "{} is not set",
+            self.variable()
+        );
         url
+    }
+
+    /// The URL of the server, if the environment names one.
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+    pub fn found(self) -> Option<String> {
+        std::env::var(self.variable()).ok()
+    }
+
+    /// Whether tests of a server that the environment does not name fail: `FOXDEN_TEST_ENGINES` is `all`.
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+    pub fn are_required() -> bool {
+        std::env::var("FOXDEN_TEST_ENGINES").is_ok_and(|engines| engines == "all")
     }
 
     /// An empty namespace of its own for a test, whose name begins so; `None` if there is no server.

@@ -19,6 +19,8 @@ pub use command::{
     BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, PageToken, Patch, Query,
     Selection, Target, Ttl, Write,
 };
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use engine::SqlEngine;
 pub use engine::{
     BadStoreUrl, BatchLimit, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, QueuedWrites,
     SqliteEngine, SqliteOptions, StoreUrl, open,

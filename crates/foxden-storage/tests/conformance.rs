@@ -5,8 +5,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use foxden_storage::conformance::{EngineFixture, TestedEngine, Unreachable, run};
-use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+use foxden_sql::testing::TestServer;
+use foxden_storage::conformance::{EngineFixture, Opener, TestedEngine, Unreachable, run};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqlEngine, SqliteEngine, SqliteOptions};
 
 fn main() -> ExitCode {
     let engines = [
@@ -22,15 +23,42 @@ fn main() -> ExitCode {
             engine: "cached",
             opener: Ok(|fixture| Box::pin(async move { cached(&fixture) })),
         },
+        TestedEngine {
+            engine: "postgres",
+            opener: opener(TestServer::Postgres, |fixture| {
+                Box::pin(on_server(TestServer::Postgres, fixture))
+            }),
+        },
+        TestedEngine {
+            engine: "mariadb",
+            opener: opener(TestServer::Mariadb, |fixture| {
+                Box::pin(on_server(TestServer::Mariadb, fixture))
+            }),
+        },
     ];
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
-    let wanted = std::env::var("FOXDEN_TEST_ENGINES");
-    let unreachable = if wanted.is_ok_and(|engines| engines == "all") {
+    let unreachable = if TestServer::are_required() {
         Unreachable::Failed
     } else {
         Unreachable::Ignored
     };
     run(&engines, unreachable, std::env::args().skip(1))
+}
+
+/// The opener of an engine on a server, if the environment names that.
+fn opener(server: TestServer, opener: Opener) -> Result<Opener, String> {
+    match server.found() {
+        Some(_) => Ok(opener),
+        None => Err(format!("{} is not set", server.variable())),
+    }
+}
+
+/// An engine in the fixture's namespace of a server; each handle has connections of its own, as another process would.
+async fn on_server(server: TestServer, fixture: Arc<EngineFixture>) -> Arc<dyn Engine> {
+    let namespace = Box::pin(fixture.resource(server.fresh(fixture.namespace()))).await;
+    let url = namespace.as_ref().expect("the server is there").url();
+    let url = url.parse().expect("the URL is one of a server");
+    let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
+    Arc::new(engine.expect("the server can be used"))
 }
 
 fn memory(fixture: &EngineFixture) -> Arc<dyn Engine> {

@@ -14,13 +14,15 @@ mod spoil;
 
 use std::sync::Arc;
 
+use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
-use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqlEngine, SqliteEngine, SqliteOptions};
 
-/// Defines the test of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`.
+/// Defines the test of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`. Further attributes follow it.
 macro_rules! explains_its_history {
-    ($open:ident) => {
+    ($open:ident $(, $attribute:meta)?) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        $(#[$attribute])?
         async fn concurrent_clients_see_one_order() {
             let fixture = EngineFixture::new();
             let engine = $open(&fixture).await;
@@ -66,4 +68,29 @@ mod cached {
     }
 
     explains_its_history!(open);
+}
+
+/// An engine on a server.
+macro_rules! on_server {
+    ($server:expr) => {
+        use super::*;
+
+        async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+            let namespace = Box::pin(fixture.resource($server.fresh(fixture.namespace()))).await;
+            let url = namespace.as_ref().expect("the server is there").url();
+            let url = url.parse().expect("the URL is one of a server");
+            let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
+            Arc::new(engine.expect("the server can be used"))
+        }
+
+        explains_its_history!(open, ignore = "needs a server: cargo xtask test starts one");
+    };
+}
+
+mod postgres {
+    on_server!(TestServer::Postgres);
+}
+
+mod mariadb {
+    on_server!(TestServer::Mariadb);
 }

@@ -10,18 +10,20 @@ mod run;
 
 use std::sync::Arc;
 
+use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
-use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqlEngine, SqliteEngine, SqliteOptions};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use commands::ClockMotion;
 use run::Run;
 
-/// Defines the two tests of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`.
+/// Defines the two tests of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`. Further attributes follow it.
 macro_rules! equals_memory {
-    ($open:ident) => {
+    ($open:ident $(, $attribute:meta)?) => {
         /// Objects expire, batches end, and the clock only goes on.
         #[test]
+        $(#[$attribute])?
         fn equals_memory_while_objects_expire() {
             compare(ClockMotion::Forward, &async |fixture: &EngineFixture| {
                 $open(fixture).await
@@ -30,6 +32,7 @@ macro_rules! equals_memory {
 
         /// The clock jumps to and fro, and nothing expires.
         #[test]
+        $(#[$attribute])?
         fn equals_memory_while_the_clock_jumps() {
             compare(
                 ClockMotion::BackAndForth,
@@ -75,10 +78,35 @@ mod cached {
     equals_memory!(open);
 }
 
+/// An engine on a server.
+macro_rules! on_server {
+    ($server:expr) => {
+        use super::*;
+
+        async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+            let namespace = Box::pin(fixture.resource($server.fresh(fixture.namespace()))).await;
+            let url = namespace.as_ref().expect("the server is there").url();
+            let url = url.parse().expect("the URL is one of a server");
+            let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
+            Arc::new(engine.expect("the server can be used"))
+        }
+
+        equals_memory!(open, ignore = "needs a server: cargo xtask test starts one");
+    };
+}
+
+mod postgres {
+    on_server!(TestServer::Postgres);
+}
+
+mod mariadb {
+    on_server!(TestServer::Mariadb);
+}
+
 fn compare(motion: ClockMotion, open: &impl AsyncFn(&EngineFixture) -> Arc<dyn Engine>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a runtime can be built");
     let defaults = Config::default();

@@ -20,7 +20,9 @@ pub const SECTION: Section = Section {
             help: "The storage engine and its place: `sqlite:` in the data folder, `sqlite:/some/folder` elsewhere, \
                    `memory:` until the process ends (for tests). `sqlite:?shards=8` creates eight SQLite files instead of \
                    four, each with a writer thread of its own; the number cannot be changed later. Only one \
-                   process at a time opens a folder.",
+                   process at a time opens a folder. `postgres://user@host/database` and \
+                   `mysql://user@host/database` name a database of a server, which any number of processes open; \
+                   docs/postgres.md and docs/mariadb.md list the options.",
         },
         Setting {
             key: "storage.quota",

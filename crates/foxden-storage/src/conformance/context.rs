@@ -1,5 +1,6 @@
 //! The context of a test: an engine, one user, a manual clock, and helpers for common steps.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,7 @@ pub struct EngineFixture {
     namespace: String,
     folder: PathBuf,
     shared: OnceLock<Arc<dyn Engine>>,
+    resource: tokio::sync::OnceCell<Box<dyn Any + Send + Sync>>,
 }
 
 /// An engine and one of its users.
@@ -72,12 +74,25 @@ impl EngineFixture {
             namespace,
             folder,
             shared: OnceLock::new(),
+            resource: tokio::sync::OnceCell::new(),
         }
     }
 
     /// The engine of a store in this process. It is created once, so that all handles show the same objects.
     pub fn shared(&self, make: impl FnOnce() -> Arc<dyn Engine>) -> Arc<dyn Engine> {
         Arc::clone(self.shared.get_or_init(make))
+    }
+
+    /// What the handles on a store share outside this process, such as a database of a server. It is made once, and dropped after
+    /// the handles.
+    ///
+    /// # Panics
+    ///
+    /// If it was made as another type.
+    pub async fn resource<T: Send + Sync + 'static>(&self, make: impl Future<Output = T>) -> &T {
+        let make = async { Box::new(make.await) as Box<dyn Any + Send + Sync> };
+        let resource = self.resource.get_or_init(|| make).await;
+        resource.downcast_ref().expect("a fixture has one resource")
     }
 
     /// A name that only this engine uses, for a schema, a keyspace or the prefix of keys: fewer than 48 lower-case letters,

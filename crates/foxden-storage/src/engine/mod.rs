@@ -1,10 +1,16 @@
 //! The [`Engine`] trait, and the engines.
 
 mod announced;
+mod batch_id;
 mod cache;
 mod cached;
 pub mod memory;
 mod open;
+mod patch_codec;
+mod patch_ref;
+mod purge_debt;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub mod sql;
 pub mod sqlite;
 mod usage;
 
@@ -19,6 +25,8 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 pub use cached::Cached;
 pub use memory::MemoryEngine;
 pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, open};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use sql::SqlEngine;
 pub use sqlite::{SqliteEngine, SqliteOptions};
 pub(crate) use usage::Usage;
 
@@ -178,5 +186,16 @@ fn ttl_start(now: SyncTime, next: SyncTime) -> SyncTime {
         next
     } else {
         now
+    }
+}
+
+/// Stored data that no release has written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is damaged")]
+pub(crate) struct Corrupt(pub(crate) &'static str);
+
+impl From<Corrupt> for EngineError {
+    fn from(error: Corrupt) -> Self {
+        Self::Unavailable(error.into())
     }
 }

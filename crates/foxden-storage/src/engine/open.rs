@@ -7,13 +7,27 @@ use std::sync::Arc;
 
 use foxden_model::{Clock, Rng};
 
+use foxden_sql::SqlError;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use foxden_sql::server::{ServerEngine, ServerUrl};
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::SqlEngine;
 use super::sqlite::{self, SqliteEngine, SqliteOptions};
 use super::{Engine, MemoryEngine};
 
-/// The engines, by the scheme of their URLs.
-const SCHEMES: [&str; 2] = ["memory", "sqlite"];
+/// The engines, by the beginning of their URLs.
+const SCHEMES: &[&str] = &[
+    "memory:",
+    "sqlite:",
+    #[cfg(feature = "postgres")]
+    "postgres://",
+    #[cfg(feature = "mysql")]
+    "mysql://",
+];
 
-/// Where objects are stored, and by which engine: `memory:` or `sqlite:FOLDER?shards=N`.
+/// Where objects are stored, and by which engine: `memory:`, `sqlite:FOLDER?shards=N`, or a database of a server as
+/// `postgres://USER@HOST/DATABASE` or `mysql://USER@HOST/DATABASE`, see [`ServerUrl`].
 ///
 /// `sqlite:` names no folder; [`open`] then takes the default one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +40,12 @@ enum Kind {
         folder: Option<PathBuf>,
         shards: Option<u32>,
     },
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    Server(ServerUrl),
 }
 
 /// Why a text is not a valid URL of a store.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum BadStoreUrl {
     /// The text has no scheme, or the scheme of no engine.
     #[error("it must begin with the name of an engine, one of {}", Schemes)]
@@ -52,6 +68,9 @@ pub enum BadStoreUrl {
         /// The allowed values.
         allowed: String,
     },
+    /// The URL of a server is wrong.
+    #[error(transparent)]
+    Server(SqlError),
 }
 
 /// The options of an engine besides its URL.
@@ -67,6 +86,15 @@ pub enum OpenError {
     /// The SQLite files cannot be used.
     #[error(transparent)]
     Sqlite(#[from] sqlite::OpenError),
+    /// The database of the server cannot be used.
+    #[error("storage.url: the database {place}")]
+    Server {
+        /// The URL without its password.
+        place: String,
+        /// Why.
+        #[source]
+        source: SqlError,
+    },
 }
 
 /// Opens the engine that the URL names.
@@ -86,6 +114,15 @@ pub async fn open(
             // The files are opened on this thread: nothing is served before they are.
             Ok(Arc::new(SqliteEngine::open(sqlite, clock, rng)?))
         }
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        Kind::Server(url) => {
+            let opened = SqlEngine::open(url, clock, rng).await;
+            let engine = opened.map_err(|source| OpenError::Server {
+                place: url.to_string(),
+                source,
+            })?;
+            Ok(Arc::new(engine))
+        }
     }
 }
 
@@ -95,14 +132,26 @@ impl StoreUrl {
         match self.0 {
             Kind::Memory => "memory",
             Kind::Sqlite { .. } => "sqlite",
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Kind::Server(ref url) => match url.engine() {
+                ServerEngine::Postgres => "postgres",
+                ServerEngine::Mysql => "mysql",
+            },
         }
     }
 
-    /// Returns whether the store exists before [`open`] creates it.
+    /// Returns whether several processes may open the store at once.
+    pub const fn is_shared(&self) -> bool {
+        !matches!(self.0, Kind::Memory | Kind::Sqlite { .. })
+    }
+
+    /// Returns whether the store exists before [`open`] creates it. The database of a server always does.
     pub fn exists(&self, options: &OpenOptions) -> bool {
         match &self.0 {
             Kind::Memory => false,
             Kind::Sqlite { folder, .. } => folder.as_ref().unwrap_or(&options.default_folder).is_dir(),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Kind::Server(_) => true,
         }
     }
 }
@@ -111,6 +160,13 @@ impl FromStr for StoreUrl {
     type Err = BadStoreUrl;
 
     fn from_str(text: &str) -> Result<Self, BadStoreUrl> {
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        if ServerEngine::of(text).is_some_and(is_built_in) {
+            return text
+                .parse()
+                .map(|url| Self(Kind::Server(url)))
+                .map_err(BadStoreUrl::Server);
+        }
         let (scheme, rest) = text.split_once(':').ok_or(BadStoreUrl::UnknownEngine)?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -120,6 +176,15 @@ impl FromStr for StoreUrl {
             "sqlite" => parse_sqlite(path, options).map(Self),
             _ => Err(BadStoreUrl::UnknownEngine),
         }
+    }
+}
+
+/// Returns whether this program was built with the engine.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const fn is_built_in(engine: ServerEngine) -> bool {
+    match engine {
+        ServerEngine::Postgres => cfg!(feature = "postgres"),
+        ServerEngine::Mysql => cfg!(feature = "mysql"),
     }
 }
 
@@ -162,7 +227,7 @@ struct Schemes;
 impl fmt::Display for Schemes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, scheme) in SCHEMES.iter().enumerate() {
-            write!(f, "{}{scheme}:", if at == 0 { "" } else { ", " })?;
+            write!(f, "{}{scheme}", if at == 0 { "" } else { ", " })?;
         }
         Ok(())
     }
@@ -189,7 +254,7 @@ mod tests {
             ("sqlite:///store?shards=1", sqlite(Some("/store"), Some(1))),
             ("sqlite:store?", sqlite(Some("store"), None)),
         ] {
-            assert_eq!(text.parse(), Ok(url), "{text}");
+            assert_eq!(text.parse::<StoreUrl>().unwrap(), url, "{text}");
         }
     }
 
@@ -198,11 +263,11 @@ mod tests {
         for (text, refusal) in [
             (
                 "oracle://x",
-                "it must begin with the name of an engine, one of memory:, sqlite:",
+                "it must begin with the name of an engine, one of memory:, sqlite:, postgres://, mysql://",
             ),
             (
                 "/var/lib/store",
-                "it must begin with the name of an engine, one of memory:, sqlite:",
+                "it must begin with the name of an engine, one of memory:, sqlite:, postgres://, mysql://",
             ),
             ("memory:?shards=2", "memory has no option shards; it has none"),
             ("sqlite:?files=2", "sqlite has no option files; it has shards"),

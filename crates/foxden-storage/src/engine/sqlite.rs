@@ -6,7 +6,6 @@
 
 mod batch;
 mod checkpoint;
-mod codec;
 mod collection;
 mod deletion;
 mod environment;
@@ -16,9 +15,7 @@ mod file;
 mod lookup;
 mod objects;
 mod open;
-mod patch;
 mod purge;
-mod purge_debt;
 mod queued_command;
 mod read;
 mod read_pool;

@@ -1,10 +1,9 @@
 //! One user's batches: uploads in several requests, kept until they are committed.
 
-use std::fmt::Write as _;
-
 use foxden_model::{CollectionName, Rng, SyncTime};
 
 use crate::command::{BatchId, Patch};
+use crate::engine::batch_id::random_id;
 use crate::engine::usage::Usage;
 use crate::engine::{BATCH_TTL_SECONDS, EngineError};
 
@@ -96,14 +95,4 @@ impl Batch {
     fn is_other(&self, except: Option<&BatchId>, now: SyncTime) -> bool {
         self.is_open(now) && except != Some(&self.id)
     }
-}
-
-fn random_id(rng: &dyn Rng) -> BatchId {
-    let mut bytes = [0; 16];
-    rng.fill(&mut bytes);
-    let text = bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    BatchId(text.into())
 }

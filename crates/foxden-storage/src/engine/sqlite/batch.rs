@@ -1,17 +1,16 @@
 //! Batches: each part of an upload is one row until the batch is committed.
 
-use std::fmt::Write as _;
-
-use foxden_model::{CollectionName, Rng, SyncTime, UserId};
+use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::codec;
 use super::expiry;
 use super::objects::Objects;
 use super::write_tx::WriteTx;
 use crate::command::{BatchId, BatchPart};
+use crate::engine::EngineError;
+use crate::engine::batch_id::{OpenedRange, random_id};
+use crate::engine::patch_codec as codec;
 use crate::engine::usage::{BatchGrowth, BatchLimits, QuotaState, Usage};
-use crate::engine::{BATCH_TTL_SECONDS, EngineError};
 use crate::page::Staged;
 
 /// An open batch.
@@ -143,17 +142,6 @@ fn insert_batch(
     Ok((key, batch))
 }
 
-fn random_id(rng: &dyn Rng) -> BatchId {
-    let mut bytes = [0; 16];
-    rng.fill(&mut bytes);
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    BatchId(text.into())
-}
-
 /// Finds the open batch with this id and collection.
 pub(super) fn find(
     connection: &Connection,
@@ -178,23 +166,6 @@ pub(super) fn find(
         OpenBatch::read,
     );
     found.optional()?.ok_or(EngineError::NoSuchBatch)
-}
-
-/// The range of opening times of batches that are open now, in hundredths.
-pub(super) struct OpenedRange {
-    /// A batch opened at this time or earlier has expired.
-    pub(super) expired: i64,
-    /// A batch opened after this time was opened while the clock was ahead.
-    pub(super) ahead: i64,
-}
-
-impl OpenedRange {
-    pub(super) fn at(now: SyncTime) -> Self {
-        Self {
-            expired: now.plus_seconds(-BATCH_TTL_SECONDS).hundredths(),
-            ahead: now.plus_seconds(BATCH_TTL_SECONDS).hundredths(),
-        }
-    }
 }
 
 /// Applies all parts of a batch to their objects, with one part in memory at a time.

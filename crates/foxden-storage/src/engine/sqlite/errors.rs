@@ -4,11 +4,6 @@ use rusqlite::ErrorCode;
 
 use crate::engine::EngineError;
 
-/// Data in a file that no release has written.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is damaged")]
-pub(super) struct Corrupt(pub(super) &'static str);
-
 /// Why a write cannot be served, or why its outcome is unknown.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum EngineFault {
@@ -39,12 +34,6 @@ impl From<rusqlite::Error> for EngineError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             _ => Self::Unavailable(error.into()),
         }
-    }
-}
-
-impl From<Corrupt> for EngineError {
-    fn from(error: Corrupt) -> Self {
-        Self::Unavailable(error.into())
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use foxden_model::SyncTime;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use super::patch::PatchRef;
 use crate::command::{Field, Ttl};
+use crate::engine::patch_ref::PatchRef;
 use crate::engine::ttl_start;
 
 /// The time of a write.

@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use foxden_model::{SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::batch::OpenedRange;
 use super::collection::adjust;
 use super::write_tx::WriteTx;
 use crate::engine::EngineError;
+use crate::engine::batch_id::OpenedRange;
+use crate::engine::purge_debt::{CHUNK_ROWS, PurgeChunk, ROW_BYTES};
 use crate::page::Budget;
 
-/// The most rows of one chunk.
-pub(super) const CHUNK_ROWS: u64 = 1000;
-/// The bytes of an object besides its payload: the rest of its row, and index entries.
-pub(super) const ROW_BYTES: u64 = 256;
 /// The bytes after which a chunk ends: removed data is overwritten, and so written to the WAL.
 const CHUNK_BYTES: i64 = 4 << 20;
 /// The most pages that one vacuum step frees.
@@ -29,17 +26,6 @@ struct Expired {
     row: i64,
     owner: i64,
     bytes: i64,
-}
-
-/// The result of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PurgeChunk {
-    /// The removed rows.
-    pub(super) rows: u64,
-    /// Roughly their bytes in the file.
-    pub(super) bytes: u64,
-    /// Whether more rows are left.
-    pub(super) has_more: bool,
 }
 
 /// Removes one chunk of expired and deleted data, within the budget.

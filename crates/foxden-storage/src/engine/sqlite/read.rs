@@ -5,10 +5,9 @@ use std::sync::Arc;
 use foxden_model::{ObjectId, SyncTime};
 use rusqlite::Connection;
 
-use super::errors::Corrupt;
 use super::select::{IDS, KeysetPosition, KeysetRange, Search, WHOLE};
 use crate::command::{Cursor, Fields, Order, PageToken, Query};
-use crate::engine::{EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
+use crate::engine::{Corrupt, EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
 use crate::page::{Row, Rows};
 
 /// A page under construction.

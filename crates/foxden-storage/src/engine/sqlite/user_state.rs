@@ -5,9 +5,8 @@ use std::sync::Arc;
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::errors::Corrupt;
-use crate::engine::EngineError;
 use crate::engine::usage::Usage;
+use crate::engine::{Corrupt, EngineError};
 use crate::page::{CollectionSummary, Summary};
 
 /// A user's collections in one committed state.

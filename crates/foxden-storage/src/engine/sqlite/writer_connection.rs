@@ -9,11 +9,11 @@ use super::checkpoint::{Checkpoints, WalMonitor};
 use super::errors::EngineFault;
 use super::file::DataFile;
 use super::open;
-use super::purge::{self, PurgeChunk};
-use super::purge_debt::PurgeDebt;
+use super::purge;
 use super::user_state::UserStateMut;
 use super::write_tx::{CommitMarker, TxEffects, WriteTx};
 use crate::engine::EngineError;
+use crate::engine::purge_debt::{PurgeChunk, PurgeDebt};
 use crate::page::Budget;
 
 /// The one write connection of a file.

@@ -3,9 +3,12 @@
 
 use foxden_model::SyncTime;
 
-use super::purge::{CHUNK_ROWS, PurgeChunk, ROW_BYTES};
 use crate::page::Budget;
 
+/// The most rows of one chunk.
+pub(in crate::engine) const CHUNK_ROWS: u64 = 1000;
+/// The bytes of an object besides its payload: the rest of its row, and index entries.
+pub(in crate::engine) const ROW_BYTES: u64 = 256;
 /// How many times the bytes of a command are to be purged. The data of a batch is written twice, by its parts and by its
 /// commit, and so removed twice.
 const TIMES: u64 = 3;
@@ -17,15 +20,26 @@ const PRESSING: u64 = 64 << 20;
 /// is wrong.
 const SINCE_PURGE: i64 = 60 * 60;
 
+/// The result of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct PurgeChunk {
+    /// The removed rows.
+    pub(in crate::engine) rows: u64,
+    /// Roughly their bytes in the file.
+    pub(in crate::engine) bytes: u64,
+    /// Whether more rows are left.
+    pub(in crate::engine) has_more: bool,
+}
+
 /// The bytes to purge, and the time up to which expired objects may be removed for them.
-pub(super) struct PurgeDebt {
+pub(in crate::engine) struct PurgeDebt {
     bytes: u64,
     /// The time that the last purge was given.
     until: Option<SyncTime>,
 }
 
 impl PurgeDebt {
-    pub(super) const fn none() -> Self {
+    pub(in crate::engine) const fn none() -> Self {
         Self {
             bytes: 0,
             until: None,
@@ -33,26 +47,26 @@ impl PurgeDebt {
     }
 
     /// Adds the objects and bytes of a command.
-    pub(super) const fn grow(&mut self, objects: u64, bytes: u64) {
+    pub(in crate::engine) const fn grow(&mut self, objects: u64, bytes: u64) {
         let brought = bytes.saturating_add(objects.saturating_mul(ROW_BYTES));
         self.bytes = self.bytes.saturating_add(brought.saturating_mul(TIMES));
     }
 
-    pub(super) const fn is_payable(&self) -> bool {
+    pub(in crate::engine) const fn is_payable(&self) -> bool {
         self.bytes >= PAYABLE
     }
 
-    pub(super) const fn is_pressing(&self) -> bool {
+    pub(in crate::engine) const fn is_pressing(&self) -> bool {
         self.bytes >= PRESSING
     }
 
     /// Notes the time that a purge was given.
-    pub(super) fn note(&mut self, until: SyncTime, now: SyncTime) {
+    pub(in crate::engine) fn note(&mut self, until: SyncTime, now: SyncTime) {
         self.until = Some(until.min(now));
     }
 
     /// The budget of one chunk.
-    pub(super) fn budget(&self) -> Budget {
+    pub(in crate::engine) fn budget(&self) -> Budget {
         let until = self.until.map(|until| until.plus_seconds(SINCE_PURGE));
         Budget {
             rows: CHUNK_ROWS,
@@ -61,7 +75,7 @@ impl PurgeDebt {
     }
 
     /// Subtracts a purged chunk. The debt ends if no rows are left or the chunk failed.
-    pub(super) const fn pay(&mut self, chunk: Option<PurgeChunk>) {
+    pub(in crate::engine) const fn pay(&mut self, chunk: Option<PurgeChunk>) {
         self.bytes = match chunk {
             Some(chunk) if chunk.has_more && chunk.bytes > 0 => self.bytes.saturating_sub(chunk.bytes),
             Some(_) | None => 0,

@@ -3,8 +3,8 @@
 //! Each patch is a flags word and then the fields that it sets. Numbers are little-endian; a text is its length in four bytes
 //! and then its bytes.
 
-use super::errors::Corrupt;
-use super::patch::PatchRef;
+use super::Corrupt;
+use super::patch_ref::PatchRef;
 use crate::command::{Field, Patch, Ttl};
 
 const VERSION: u8 = 1;
@@ -25,7 +25,7 @@ const SET: u16 = 2;
 const CORRUPT: Corrupt = Corrupt("a part of a batch");
 
 /// Encodes patches.
-pub(super) fn encode(patches: &[Patch]) -> Vec<u8> {
+pub(in crate::engine) fn encode(patches: &[Patch]) -> Vec<u8> {
     let texts: usize = patches
         .iter()
         .map(|patch| patch.id.as_str().len() + usize::try_from(patch.bytes()).unwrap_or(0) + 32)
@@ -65,7 +65,7 @@ fn encode_one(patch: &PatchRef<'_>, out: &mut Vec<u8>) {
 }
 
 /// Decodes the output of [`encode`].
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<PatchRef<'_>>, Corrupt> {
+pub(in crate::engine) fn decode(bytes: &[u8]) -> Result<Vec<PatchRef<'_>>, Corrupt> {
     let Some((&VERSION, mut rest)) = bytes.split_first() else {
         return Err(CORRUPT);
     };

@@ -1,0 +1,279 @@
+//! One connection to a database server, and the values that its statements take and return.
+
+use sqlx::{AssertSqlSafe, Either};
+
+use super::fault::Fault;
+use crate::engine::Corrupt;
+
+#[cfg(feature = "mysql")]
+use sqlx::mysql::{MySql, MySqlArguments, MySqlRow};
+#[cfg(feature = "postgres")]
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+
+/// A connection that was taken from the pool. Dropped without [`Self::give_back`], it is closed: the server ends its
+/// transaction.
+pub(super) struct Connection(Option<Kind>);
+
+enum Kind {
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::pool::PoolConnection<Postgres>),
+    #[cfg(feature = "mysql")]
+    Mysql(sqlx::pool::PoolConnection<MySql>),
+}
+
+/// The dialect of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres,
+    /// MySQL and MariaDB.
+    #[cfg(feature = "mysql")]
+    Mysql,
+}
+
+/// A value of a statement. Arrays exist in PostgreSQL alone.
+pub(super) enum Arg<'a> {
+    Int(Option<i64>),
+    Text(&'a str),
+    Bytes(Option<&'a [u8]>),
+    #[cfg(feature = "postgres")]
+    Ints(Vec<Option<i64>>),
+    #[cfg(feature = "postgres")]
+    Texts(Vec<&'a str>),
+    #[cfg(feature = "postgres")]
+    Blobs(Vec<Option<&'a [u8]>>),
+}
+
+/// A row of an answer.
+pub(super) enum Row {
+    #[cfg(feature = "postgres")]
+    Postgres(PgRow),
+    #[cfg(feature = "mysql")]
+    Mysql(MySqlRow),
+}
+
+impl Dialect {
+    /// The name of the integer type in a cast.
+    pub(super) const fn integer(self) -> &'static str {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres => "bigint",
+            #[cfg(feature = "mysql")]
+            Self::Mysql => "signed",
+        }
+    }
+}
+
+impl Connection {
+    #[cfg(feature = "postgres")]
+    pub(super) const fn postgres(connection: sqlx::pool::PoolConnection<Postgres>) -> Self {
+        Self(Some(Kind::Postgres(connection)))
+    }
+
+    #[cfg(feature = "mysql")]
+    pub(super) const fn mysql(connection: sqlx::pool::PoolConnection<MySql>) -> Self {
+        Self(Some(Kind::Mysql(connection)))
+    }
+
+    /// Returns the rows of a statement, whose placeholders are question marks.
+    pub(super) async fn fetch(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Fault> {
+        match self.kind()? {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(connection) => {
+                use sqlx::Executor;
+                let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
+                let rows = connection.fetch_all(query).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+            #[cfg(feature = "mysql")]
+            Kind::Mysql(connection) => {
+                use sqlx::Executor;
+                let query = sqlx::query_with(AssertSqlSafe(sql.to_owned()), mysql_arguments(args)?);
+                let rows = connection.fetch_all(query).await?;
+                Ok(rows.into_iter().map(Row::Mysql).collect())
+            }
+        }
+    }
+
+    /// Executes a statement and returns the number of rows that it changed.
+    pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Fault> {
+        match self.kind()? {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(connection) => {
+                use sqlx::Executor;
+                let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
+                Ok(connection.execute(query).await?.rows_affected())
+            }
+            #[cfg(feature = "mysql")]
+            Kind::Mysql(connection) => {
+                use sqlx::Executor;
+                let query = sqlx::query_with(AssertSqlSafe(sql.to_owned()), mysql_arguments(args)?);
+                Ok(connection.execute(query).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Sends several statements without values at once, and returns the rows of each.
+    pub(super) async fn script(&mut self, sql: String) -> Result<Vec<Vec<Row>>, Fault> {
+        match self.kind()? {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(connection) => answers(&mut **connection, sql, Row::Postgres).await,
+            #[cfg(feature = "mysql")]
+            Kind::Mysql(connection) => answers(&mut **connection, sql, Row::Mysql).await,
+        }
+    }
+
+    /// Returns the connection to the pool. It must have no open transaction.
+    pub(super) fn give_back(mut self) {
+        self.0 = None;
+    }
+
+    fn kind(&mut self) -> Result<&mut Kind, Fault> {
+        self.0.as_mut().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        match &mut self.0 {
+            #[cfg(feature = "postgres")]
+            Some(Kind::Postgres(connection)) => connection.close_on_drop(),
+            #[cfg(feature = "mysql")]
+            Some(Kind::Mysql(connection)) => connection.close_on_drop(),
+            None => {}
+        }
+    }
+}
+
+async fn answers<'c, C, DB>(
+    connection: C,
+    sql: String,
+    row: impl Fn(DB::Row) -> Row,
+) -> Result<Vec<Vec<Row>>, Fault>
+where
+    DB: sqlx::Database,
+    C: sqlx::Executor<'c, Database = DB>,
+{
+    let mut stream = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
+    let (mut all, mut rows) = (Vec::new(), Vec::new());
+    while let Some(answer) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
+        match answer? {
+            Either::Left(_end) => all.push(std::mem::take(&mut rows)),
+            Either::Right(found) => rows.push(row(found)),
+        }
+    }
+    Ok(all)
+}
+
+/// The statement with numbered placeholders. No statement has a question mark that is not one.
+#[cfg(feature = "postgres")]
+fn numbered(sql: &str) -> String {
+    use std::fmt::Write;
+    let mut numbered = String::with_capacity(sql.len() + 16);
+    for (number, part) in sql.split('?').enumerate() {
+        if number > 0 {
+            // Writing to a text cannot fail.
+            let _ = write!(numbered, "${number}");
+        }
+        numbered.push_str(part);
+    }
+    numbered
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_arguments(args: &[Arg<'_>]) -> Result<PgArguments, Fault> {
+    use sqlx::Arguments;
+    let mut arguments = PgArguments::default();
+    for arg in args {
+        let added = match arg {
+            Arg::Int(number) => arguments.add(number),
+            Arg::Text(text) => arguments.add(text),
+            Arg::Bytes(bytes) => arguments.add(bytes),
+            Arg::Ints(numbers) => arguments.add(numbers),
+            Arg::Texts(texts) => arguments.add(texts),
+            Arg::Blobs(blobs) => arguments.add(blobs),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+#[cfg(feature = "mysql")]
+fn mysql_arguments(args: &[Arg<'_>]) -> Result<MySqlArguments, Fault> {
+    use sqlx::Arguments;
+    let mut arguments = MySqlArguments::default();
+    for arg in args {
+        let added = match arg {
+            Arg::Int(number) => arguments.add(number),
+            Arg::Text(text) => arguments.add(text),
+            Arg::Bytes(bytes) => arguments.add(bytes),
+            #[cfg(feature = "postgres")]
+            Arg::Ints(_) | Arg::Texts(_) | Arg::Blobs(_) => Err("MySQL has no arrays".into()),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+macro_rules! column {
+    ($row:expr, $at:expr) => {
+        match $row {
+            #[cfg(feature = "postgres")]
+            Row::Postgres(row) => sqlx::Row::try_get(row, $at),
+            #[cfg(feature = "mysql")]
+            Row::Mysql(row) => sqlx::Row::try_get(row, $at),
+        }
+    };
+}
+
+impl Row {
+    /// A number, or NULL.
+    pub(super) fn number(&self, at: usize) -> Result<Option<i64>, Fault> {
+        Ok(column!(self, at)?)
+    }
+
+    /// A number that is not NULL.
+    pub(super) fn int(&self, at: usize) -> Result<i64, Fault> {
+        Ok(column!(self, at)?)
+    }
+
+    /// A count or a size.
+    pub(super) fn count(&self, at: usize) -> Result<u64, Fault> {
+        Ok(self.int(at)?.max(0).cast_unsigned())
+    }
+
+    /// Bytes, or NULL.
+    pub(super) fn bytes(&self, at: usize) -> Result<Option<&[u8]>, Fault> {
+        Ok(column!(self, at)?)
+    }
+
+    /// A text that is stored as bytes, or NULL.
+    pub(super) fn blob_text(&self, at: usize) -> Result<Option<&str>, Fault> {
+        let text = self.bytes(at)?.map(std::str::from_utf8).transpose();
+        text.map_err(|_| Corrupt("a text of an object").into())
+    }
+
+    /// A text of a key: in MySQL these are stored as bytes.
+    pub(super) fn text(&self, at: usize) -> Result<&str, Fault> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(row) => Ok(sqlx::Row::try_get(row, at)?),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => Ok(self.blob_text(at)?.unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    #[test]
+    fn placeholders_are_numbered() {
+        assert_eq!(
+            super::numbered("a = ? and b in (?, ?)"),
+            "a = $1 and b in ($2, $3)"
+        );
+        assert_eq!(super::numbered("?"), "$1");
+        assert_eq!(super::numbered("commit"), "commit");
+    }
+}

@@ -1,0 +1,42 @@
+//! Errors of the server and the driver, and what they mean for a write.
+
+use foxden_sql::server::fault;
+
+use crate::engine::{Corrupt, EngineError};
+
+/// Why a step of a transaction failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The command is refused; the transaction is rolled back.
+    Refused(EngineError),
+    /// The server or the driver failed.
+    Server(sqlx::Error),
+    /// The transaction took so long that readers may have passed its time.
+    Overdue,
+}
+
+impl Fault {
+    /// Returns whether the same transaction may succeed when it is run again: it met another one. The codes decide, as the texts
+    /// vary: 40001, 40P01 and 55P03 of PostgreSQL, 1213 and 1205 of MySQL.
+    pub(super) fn may_succeed_again(&self) -> bool {
+        matches!(self, Self::Server(error) if matches!(fault::classify(error), fault::Fault::Repeat | fault::Fault::StaleStatement))
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Corrupt> for Fault {
+    fn from(error: Corrupt) -> Self {
+        Self::Refused(error.into())
+    }
+}

@@ -1,0 +1,506 @@
+//! Objects in PostgreSQL, MySQL or MariaDB: for several processes, on one machine or on several.
+//!
+//! A write begins with the lock of the user's row ([`transaction`]), so that writers of one user queue, in whatever process they
+//! are; writers of different users never meet. All that the user's other rows say is read by statements that begin after that. A
+//! read is one statement, and so shows one state ([`read`]). The dialects differ in how objects are stored ([`postgres`],
+//! [`mysql`]) and in few words besides.
+
+mod batch;
+mod connection;
+mod fault;
+mod guard;
+#[cfg(feature = "mysql")]
+mod id_list;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod object_change;
+mod objects;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod purge;
+mod read;
+mod select;
+mod server;
+mod state;
+mod transaction;
+mod user_queue;
+mod write;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use foxden_model::{Clock, Rng, SyncTime, UserId};
+use foxden_sql::SqlError;
+use foxden_sql::server::ServerUrl;
+
+use self::batch::BatchMark;
+use self::connection::Arg;
+use self::fault::Fault;
+use self::object_change::WriteTime;
+use self::purge::ExpiredObjects;
+use self::server::Server;
+use self::transaction::{CommitFault, UserTransaction};
+use self::user_queue::UserQueues;
+use super::announced::Announced;
+use super::purge_debt::{CHUNK_ROWS, PurgeChunk, PurgeDebt, ROW_BYTES};
+use super::{Engine, EngineError, QueuedWrites};
+use crate::command::{BatchPart, Detail, Patch, Query, Write};
+use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
+
+/// How far, in seconds, *as of* stays behind the clock: a write under way may have an earlier time and not be visible yet.
+/// Transactions and the server's limits on each connection end sooner.
+const AS_OF_SECONDS: i64 = 10;
+/// How often a transaction runs that meets others.
+const ATTEMPTS: u32 = 4;
+/// The longest pause before the second attempt, in milliseconds; it doubles with each further one.
+const PAUSE_MILLIS: u64 = 20;
+/// How often the outcome of a write is looked for, with growing pauses between: about six seconds in all.
+const LOOKS: u32 = 6;
+/// How many reads of one user run at once.
+const READS_AT_ONCE: usize = 4;
+
+/// Users' objects on a database server. Any number of processes may have the same database open.
+pub struct SqlEngine {
+    server: Server,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    announced: Announced,
+    /// A user's writes queue in this process, so that they take one connection.
+    writers: UserQueues,
+    readers: UserQueues,
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+    debt: Mutex<PurgeDebt>,
+    /// One purge runs at a time in this process.
+    purge: tokio::sync::Mutex<()>,
+}
+
+/// A change of one user's rows.
+enum Command<'a> {
+    Write(&'a Write),
+    Stage(&'a BatchPart),
+    PurgeExpired(&'a ExpiredObjects, SyncTime),
+    EndBatch(i64),
+}
+
+/// The result of a command.
+enum Answer {
+    Written(Written),
+    Staged(Staged),
+    Rows(u64),
+}
+
+/// What shows whether a command was committed.
+#[derive(Clone, Copy)]
+enum Marker {
+    /// The number of the write, and its time.
+    Write(i64, SyncTime),
+    /// The number of the part, and its batch.
+    Part(BatchMark),
+    /// Nothing: it does no harm to do it again.
+    Repeatable,
+}
+
+impl SqlEngine {
+    /// Connects to a server, checks whether it is fit, and creates or migrates the tables.
+    pub async fn open(url: &ServerUrl, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, SqlError> {
+        Ok(Self {
+            server: Server::open(url).await?,
+            clock,
+            rng,
+            announced: Announced::nothing(),
+            writers: UserQueues::new(1),
+            readers: UserQueues::new(READS_AT_ONCE),
+            waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+            debt: Mutex::new(PurgeDebt::none()),
+            purge: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Runs a command in a transaction, again if it meets another one.
+    async fn run(&self, user: UserId, command: Command<'_>) -> Result<Answer, EngineError> {
+        let waiting = Waiting::begin(self, &command);
+        let _turn = self.writers.enter(user).await?;
+        let mut connection = self.server.acquire().await?;
+        drop(waiting);
+        for attempt in 1..=ATTEMPTS {
+            let fault = match self.attempt(user, &command, connection).await {
+                Ok(answer) => return Ok(answer),
+                Err(AttemptFault::Unknown(answer, marker, fault)) => {
+                    return self.look_for(user, answer, marker, fault).await;
+                }
+                Err(AttemptFault::Failed(fault)) => fault,
+            };
+            if !fault.may_succeed_again() {
+                return Err(self.server.error(fault));
+            }
+            tracing::debug!(user = user.0, attempt, ?fault, "a transaction met another one");
+            if attempt < ATTEMPTS {
+                self.pause(attempt).await;
+            }
+            connection = self.server.acquire().await?;
+        }
+        Err(EngineError::Busy)
+    }
+
+    async fn attempt(
+        &self,
+        user: UserId,
+        command: &Command<'_>,
+        connection: connection::Connection,
+    ) -> Result<Answer, AttemptFault> {
+        let dialect = self.server.dialect();
+        let steady = || self.clock.steady_millis();
+        let mut tx = UserTransaction::begin(connection, dialect, user, steady).await?;
+        let now = self.clock.now();
+        let next = now.max(tx.state.modified.next()).max(self.announced.next());
+        let time = WriteTime { now, next };
+        let (answer, marker) = match self.apply(&mut tx, command, time).await {
+            Ok(applied) => applied,
+            Err(fault) => {
+                // After a refusal or a conflict the connection can be used again; any other fault closes it.
+                if matches!(fault, Fault::Refused(_)) || fault.may_succeed_again() {
+                    tx.roll_back().await;
+                }
+                return Err(fault.into());
+            }
+        };
+        if matches!(answer, Answer::Written(Written { changed: false, .. })) {
+            tx.roll_back().await;
+            return Ok(answer);
+        }
+        match tx.commit(self.clock.steady_millis()).await {
+            Ok(()) => Ok(answer),
+            Err(CommitFault::NotCommitted(fault)) => Err(fault.into()),
+            Err(CommitFault::Unknown(fault)) => Err(AttemptFault::Unknown(answer, marker, fault)),
+        }
+    }
+
+    async fn apply(
+        &self,
+        tx: &mut UserTransaction,
+        command: &Command<'_>,
+        time: WriteTime,
+    ) -> Result<(Answer, Marker), Fault> {
+        match command {
+            Command::Write(write) => {
+                let next = time.next.max(write.not_before);
+                let time = WriteTime { next, ..time };
+                let written = write::write(tx, write, time, &*self.rng).await?;
+                let marker = Marker::Write(tx.state.mark, written.modified);
+                Ok((Answer::Written(written), marker))
+            }
+            Command::Stage(part) => {
+                let (staged, mark) = batch::stage(tx, part, time.now, &*self.rng).await?;
+                Ok((Answer::Staged(staged), Marker::Part(mark)))
+            }
+            Command::PurgeExpired(expired, until) => {
+                let rows = purge::delete_expired(tx, expired, *until).await?;
+                Ok((Answer::Rows(rows), Marker::Repeatable))
+            }
+            Command::EndBatch(number) => {
+                tx.end_batch(*number);
+                Ok((Answer::Rows(1), Marker::Repeatable))
+            }
+        }
+    }
+
+    /// Finds out whether a command was committed whose answer was lost. The lock of the user's row is free only once the lost
+    /// transaction has ended.
+    async fn look_for(
+        &self,
+        user: UserId,
+        answer: Answer,
+        marker: Marker,
+        fault: Fault,
+    ) -> Result<Answer, EngineError> {
+        let error = self.server.error(fault);
+        for look in 1..=LOOKS {
+            if let Some(happened) = self.look(user, marker).await {
+                return match happened {
+                    Happened::Yes => Ok(answer),
+                    Happened::No => Err(error),
+                    Happened::Unknown => Err(EngineError::OutcomeUnknown(Box::new(error))),
+                };
+            }
+            self.pause(look + 2).await;
+        }
+        Err(EngineError::OutcomeUnknown(Box::new(error)))
+    }
+
+    /// Looks once; `None` if the server does not answer.
+    async fn look(&self, user: UserId, marker: Marker) -> Option<Happened> {
+        let connection = self.server.acquire().await.ok()?;
+        let steady = || self.clock.steady_millis();
+        let tx = UserTransaction::begin(connection, self.server.dialect(), user, steady)
+            .await
+            .ok()?;
+        let state = &tx.state;
+        let happened = match marker {
+            Marker::Write(mark, _) if state.mark == mark => Happened::Yes,
+            Marker::Write(_, time) if state.modified < time => Happened::No,
+            Marker::Write(..) => Happened::Unknown,
+            Marker::Part(part) => {
+                let mut batches = state.batches.iter();
+                match batches.find(|batch| batch.number == part.number) {
+                    Some(batch) if batch.mark == part.mark => Happened::Yes,
+                    Some(batch) if batch.parts < part.parts => Happened::No,
+                    // It was to be opened, or it has ended meanwhile.
+                    None if part.parts <= 1 && state.next_number <= part.number => Happened::No,
+                    Some(_) | None => Happened::Unknown,
+                }
+            }
+            Marker::Repeatable => Happened::Yes,
+        };
+        tx.roll_back().await;
+        Some(happened)
+    }
+
+    /// Waits for a random time, so that transactions that met do not meet again.
+    async fn pause(&self, attempt: u32) {
+        let mut random = [0; 8];
+        self.rng.fill(&mut random);
+        let most = PAUSE_MILLIS << attempt;
+        let millis = most / 2 + u64::from_le_bytes(random) % most;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
+    /// The time until which all writes are visible, by the clock alone. To be called before the reader looks.
+    fn horizon(&self) -> SyncTime {
+        let horizon = self.clock.now().plus_seconds(-AS_OF_SECONDS);
+        self.announced.raise(horizon);
+        horizon
+    }
+
+    /// Notes what a command adds, and removes deleted data for it.
+    async fn pay(&self, patches: &[Patch]) {
+        let bytes = patches.iter().map(Patch::bytes).sum();
+        self.debt().grow(patches.len() as u64, bytes);
+        if !self.debt().is_payable() {
+            return;
+        }
+        let Ok(_alone) = self.purge.try_lock() else { return };
+        let budget = self.debt().budget();
+        let chunk = self.purge_chunk(budget.rows, budget.until).await;
+        if let Err(error) = &chunk {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(error, "cannot purge deleted data");
+        }
+        self.debt().pay(chunk.ok());
+    }
+
+    fn debt(&self) -> MutexGuard<'_, PurgeDebt> {
+        // No code panics under this lock.
+        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes up to this many rows.
+    async fn purge_chunk(&self, most: u64, until: SyncTime) -> Result<PurgeChunk, EngineError> {
+        let now = self.clock.now();
+        let until = until.min(now);
+        let dialect = self.server.dialect();
+        let mut connection = self.server.acquire().await?;
+        let expired = purge::find_expired(&mut connection, until, most).await;
+        let expired = expired.map_err(|fault| self.server.error(fault))?;
+        connection.give_back();
+        let mut rows = 0;
+        for (user, expired) in expired {
+            let command = Command::PurgeExpired(&expired, until);
+            if let Answer::Rows(removed) = self.run(user, command).await? {
+                rows += removed;
+            }
+        }
+        while rows < most
+            && let Some((user, batch)) = self.expired_batch(now).await?
+        {
+            self.run(user, Command::EndBatch(batch)).await?;
+            rows += 1;
+        }
+        let mut connection = self.server.acquire().await?;
+        let removed = purge::purge_deleted(&mut connection, dialect, most - rows.min(most)).await;
+        let removed = removed.map_err(|fault| self.server.error(fault))?;
+        let left = purge::is_left(&mut connection, dialect, until, now).await;
+        let has_more = left.map_err(|fault| self.server.error(fault))?;
+        connection.give_back();
+        rows += removed;
+        Ok(PurgeChunk {
+            rows,
+            bytes: rows * ROW_BYTES,
+            has_more,
+        })
+    }
+
+    async fn expired_batch(&self, now: SyncTime) -> Result<Option<(UserId, i64)>, EngineError> {
+        let mut connection = self.server.acquire().await?;
+        let found = purge::find_expired_batch(&mut connection, now).await;
+        self.after_read(connection, found)
+    }
+}
+
+/// Why an attempt failed.
+enum AttemptFault {
+    /// Nothing was committed.
+    Failed(Fault),
+    /// The answer of the commit was lost.
+    Unknown(Answer, Marker, Fault),
+}
+
+impl From<Fault> for AttemptFault {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+/// Whether a command was committed.
+enum Happened {
+    Yes,
+    No,
+    /// Others have changed the user's data since.
+    Unknown,
+}
+
+/// A write that waits for its turn or for a connection.
+struct Waiting<'a> {
+    engine: &'a SqlEngine,
+    bytes: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(engine: &'a SqlEngine, command: &Command<'_>) -> Self {
+        let patches = match command {
+            Command::Write(write) => write.change.patches(),
+            Command::Stage(part) => &part.patches[..],
+            Command::PurgeExpired(..) | Command::EndBatch(_) => &[],
+        };
+        let bytes: u64 = patches.iter().map(Patch::bytes).sum();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        engine.waiting.fetch_add(1, Ordering::Relaxed);
+        engine.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { engine, bytes }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.engine.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.engine.waiting_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Engine for SqlEngine {
+    async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
+        let _turn = self.readers.enter(user).await?;
+        let horizon = self.horizon();
+        let mut connection = self.server.acquire().await?;
+        let now = self.clock.now();
+        let summary = read::summary(&mut connection, self.server.dialect(), user, detail, now).await;
+        let summary = self.after_read(connection, summary)?;
+        Ok(Summary {
+            as_of: summary.modified.max(horizon),
+            ..summary
+        })
+    }
+
+    async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
+        let _turn = self.readers.enter(user).await?;
+        let horizon = self.horizon();
+        let mut connection = self.server.acquire().await?;
+        let now = self.clock.now();
+        let page = read::page(&mut connection, self.server.dialect(), user, query, now).await;
+        let page = self.after_read(connection, page)?;
+        Ok(Page {
+            as_of: page.as_of.max(horizon),
+            ..page
+        })
+    }
+
+    async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        let answer = self.run(user, Command::Write(&write)).await?;
+        self.pay(write.change.patches()).await;
+        match answer {
+            Answer::Written(written) => Ok(written),
+            Answer::Staged(_) | Answer::Rows(_) => Err(super::Corrupt("the answer of a write").into()),
+        }
+    }
+
+    async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
+        let answer = self.run(user, Command::Stage(&part)).await?;
+        self.pay(&part.patches).await;
+        match answer {
+            Answer::Staged(staged) => Ok(staged),
+            Answer::Written(_) | Answer::Rows(_) => Err(super::Corrupt("the answer of a part").into()),
+        }
+    }
+
+    async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
+        let _alone = self.purge.lock().await;
+        self.debt().note(budget.until, self.clock.now());
+        let mut purged = Purged::default();
+        loop {
+            let most = (budget.rows - purged.rows).min(CHUNK_ROWS);
+            let chunk = self.purge_chunk(most, budget.until).await?;
+            purged.rows += chunk.rows;
+            purged.has_more = chunk.has_more;
+            if !chunk.has_more || chunk.rows == 0 || purged.rows >= budget.rows {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
+        let Some(first) = after.map_or(Some(i64::MIN), |after| after.0.cast_signed().checked_add(1)) else {
+            return Ok(Vec::new());
+        };
+        let mut connection = self.server.acquire().await?;
+        let sql = "SELECT uid FROM sync_user WHERE uid >= ? AND modified > 0 ORDER BY uid LIMIT ?";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let args = [Arg::Int(Some(first)), Arg::Int(Some(limit))];
+        let rows = connection.fetch(sql, &args).await;
+        let rows = self.after_read(connection, rows)?;
+        let users = rows
+            .iter()
+            .map(|row| row.int(0).map(|uid| UserId(uid.cast_unsigned())));
+        let users: Result<_, Fault> = users.collect();
+        users.map_err(|fault| self.server.error(fault))
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        self.server.check().await
+    }
+
+    fn queued_writes(&self) -> QueuedWrites {
+        QueuedWrites {
+            count: self.waiting.load(Ordering::Relaxed),
+            bytes: self.waiting_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn close(&self) {
+        self.server.close().await;
+    }
+}
+
+impl SqlEngine {
+    /// Gives the connection of a read back, unless the read failed.
+    fn after_read<T>(
+        &self,
+        connection: connection::Connection,
+        answer: Result<T, Fault>,
+    ) -> Result<T, EngineError> {
+        match answer {
+            Ok(value) => {
+                connection.give_back();
+                Ok(value)
+            }
+            Err(Fault::Refused(error)) => {
+                connection.give_back();
+                Err(error)
+            }
+            Err(fault) => Err(self.server.error(fault)),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The pool of one server.
+
+#[cfg(feature = "mysql")]
+use foxden_sql::server::MysqlPool;
+#[cfg(feature = "postgres")]
+use foxden_sql::server::PostgresPool;
+use foxden_sql::server::ServerEngine;
+use foxden_sql::server::ServerUrl;
+use foxden_sql::{Migration, SqlError};
+
+use super::connection::{Connection, Dialect};
+use super::fault::Fault;
+use crate::engine::EngineError;
+
+/// The table with the version of the others.
+const VERSION_TABLE: &str = "sync_migration";
+/// The purpose of the connections, which the server lists.
+const ROLE: &str = "foxden-objects";
+
+/// The connections of a server.
+pub(super) enum Server {
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresPool),
+    #[cfg(feature = "mysql")]
+    Mysql(MysqlPool),
+}
+
+macro_rules! migrations {
+    ($folder:literal: $($name:literal),*) => {
+        &[$(Migration {
+            name: $name,
+            statements: include_str!(concat!("../../../migrations/", $folder, "/", $name, ".sql")),
+        }),*]
+    };
+}
+
+#[cfg(feature = "postgres")]
+const POSTGRES: &[Migration] = migrations!("postgres": "0001_initial");
+#[cfg(feature = "mysql")]
+const MYSQL: &[Migration] = migrations!("mysql": "0001_initial");
+
+impl Server {
+    /// Connects, checks the server, and migrates the tables.
+    pub(super) async fn open(url: &ServerUrl) -> Result<Self, SqlError> {
+        match url.engine() {
+            #[cfg(feature = "postgres")]
+            ServerEngine::Postgres => {
+                let pool = PostgresPool::open(url, ROLE).await?;
+                pool.migrate(VERSION_TABLE, POSTGRES).await?;
+                Ok(Self::Postgres(pool))
+            }
+            #[cfg(feature = "mysql")]
+            ServerEngine::Mysql => {
+                let pool = MysqlPool::open(url, ROLE).await?;
+                pool.migrate(VERSION_TABLE, MYSQL).await?;
+                Ok(Self::Mysql(pool))
+            }
+            #[cfg(not(all(feature = "postgres", feature = "mysql")))]
+            _ => Err(SqlError::UnknownEngine(url.to_string())),
+        }
+    }
+
+    pub(super) const fn dialect(&self) -> Dialect {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Dialect::Postgres,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => Dialect::Mysql,
+        }
+    }
+
+    pub(super) async fn acquire(&self) -> Result<Connection, EngineError> {
+        let connection = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.acquire().await.map(Connection::postgres),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.acquire().await.map(Connection::mysql),
+        };
+        connection.map_err(refusal)
+    }
+
+    /// The error of an engine for a fault; a lost connection is noted.
+    pub(super) fn error(&self, fault: Fault) -> EngineError {
+        match fault {
+            Fault::Refused(error) => error,
+            Fault::Overdue => EngineError::Unavailable("a transaction took too long".into()),
+            Fault::Server(error) => refusal(match self {
+                #[cfg(feature = "postgres")]
+                Self::Postgres(pool) => pool.fault(error),
+                #[cfg(feature = "mysql")]
+                Self::Mysql(pool) => pool.fault(error),
+            }),
+        }
+    }
+
+    pub(super) async fn check(&self) -> Result<(), EngineError> {
+        let checked = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.check().await,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.check().await,
+        };
+        checked.map_err(refusal)
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.close().await,
+        }
+    }
+}
+
+fn refusal(error: SqlError) -> EngineError {
+    match error {
+        SqlError::Busy | SqlError::Repeat(_) => EngineError::Busy,
+        error => EngineError::Unavailable(Box::new(error)),
+    }
+}
