@@ -1,6 +1,6 @@
 //! The services that surfaces, chores and commands use. Each process opens those that it needs, once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -192,7 +192,7 @@ impl App {
         if components.accounts {
             let register = match register {
                 Some(register) => register,
-                None => open_register(&Self::register(config, data)).await?,
+                None => open_register(config, data).await?,
             };
             let accounts = app
                 .open_accounts(register, &master, cost, components.nodes)
@@ -204,9 +204,11 @@ impl App {
         Ok(app)
     }
 
-    /// The file that keeps accounts, whether or not there is one.
-    pub fn register(config: &Config, data: &DataFolder) -> PathBuf {
-        config.accounts.file.clone().unwrap_or_else(|| data.register())
+    /// Whether there is a database of accounts. That of a server is taken to be there.
+    pub fn has_register(config: &Config, data: &DataFolder) -> bool {
+        let default = data.register();
+        let file = config.accounts.register.file(&default);
+        config.keeps_accounts() && file.is_none_or(Path::is_file)
     }
 
     /// Processes that share the master secret take each other's questions.
@@ -334,12 +336,16 @@ impl App {
     }
 }
 
-/// Opens the file that keeps accounts. Of the processes that share it, the first to start makes it.
-async fn open_register(file: &Path) -> anyhow::Result<Database> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+/// Opens the database that keeps accounts. Of the processes that share it, the first to start makes it.
+async fn open_register(config: &Config, data: &DataFolder) -> anyhow::Result<Database> {
+    let register = &config.accounts.register;
+    let default = data.register();
+    let folder = register.file(&default).and_then(Path::parent);
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
         data::make_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    Ok(Database::open(&file.to_string_lossy(), foxden_accounts::MIGRATIONS).await?)
+    let opened = Database::open(&register.location(&default), foxden_accounts::MIGRATIONS).await;
+    opened.with_context(|| format!("accounts.url: {register}"))
 }
 
 /// An engine whose URL names no folder stores its files in the data folder.

@@ -7,10 +7,11 @@ use foxden_sql::{Database, SqlError};
 
 use super::Finding;
 use crate::config::Config;
+use crate::config::register::RegisterUrl;
 
 /// Findings about accounts on another server; none if this server has its own or needs none.
 pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
-    let Some(file) = config.accounts.file.as_deref() else {
+    let RegisterUrl::File(file) = &config.accounts.register else {
         return Ok(Vec::new());
     };
     if config.keeps_accounts() || !config.serves_legacy() {

@@ -1,11 +1,11 @@
 //! `[accounts]`: the database of accounts, and sign-up.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use foxden_accounts::SignUp;
 
 use super::ConfigError;
+use super::register::RegisterUrl;
 use super::setting::{Kind, Section, Setting};
 use super::values::{Secret, Values};
 
@@ -16,10 +16,12 @@ pub const SECTION: Section = Section {
     settings: &[
         Setting {
             key: "accounts.url",
-            kind: Kind::Text,
+            kind: Kind::Url,
             default: "sqlite:",
-            help: "The database of the accounts: `sqlite:` in the data folder, or `sqlite:/some/file`. A storage node that \
-                   serves Sync 1.1 names the file of the registration server.",
+            help: "The database of the accounts: `sqlite:` in the data folder, or `sqlite:/some/file`; \
+                   `postgres://user@host/database` or `mysql://user@host/database` for a database of a server, which any \
+                   number of processes share; docs/postgres.md and docs/mariadb.md list the options. A storage node that \
+                   serves Sync 1.1 names the same database as the registration server.",
         },
         Setting {
             key: "accounts.sign_up",
@@ -76,8 +78,8 @@ pub const SECTION: Section = Section {
 /// The settings of accounts.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// The file that holds them; `None`: in the data folder.
-    pub file: Option<PathBuf>,
+    /// The database that holds them.
+    pub register: RegisterUrl,
     /// The sign-up policy; `None`: open while only this machine can reach the server, else by invitation.
     pub sign_up: Option<SignUp>,
     /// How long an account without a confirmed address is kept; `None`: forever.
@@ -107,12 +109,11 @@ impl Accounts {
     /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let url = values.text("accounts.url")?.unwrap_or_default();
-        let rest = url
-            .strip_prefix("sqlite:")
-            .ok_or_else(|| values.wrong("accounts.url", "it must begin with sqlite:"))?;
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let register = url
+            .parse()
+            .map_err(|error: String| values.wrong("accounts.url", error))?;
         Ok(Self {
-            file: (!rest.is_empty()).then(|| rest.into()),
+            register,
             unconfirmed_ttl: values.time_or_none("accounts.unconfirmed_ttl")?,
             reserved_names: values
                 .list("accounts.reserved_names")

@@ -62,11 +62,26 @@ fn entry(setting: &Setting, key: String, values: &Values) -> Entry {
     }
     let (value, origin) = match values.get(&key) {
         Some(_) if setting.kind == Kind::Secret => ("***".to_owned(), Origin::Default),
+        Some(value) if setting.kind == Kind::Url => {
+            (without_password(&value.texts.concat()), value.origin.clone())
+        }
         Some(value) => (value.texts.join(", "), value.origin.clone()),
         None => (setting.default.to_owned(), Origin::Default),
     };
     let origin = values.get(&key).map_or(origin, |value| value.origin.clone());
     Entry { key, value, origin }
+}
+
+/// A URL with stars for its password. What comes before the last `@` of the authority is the user's name and password.
+fn without_password(url: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let at = rest[..end].rfind('@').or_else(|| rest.rfind('@'))?;
+        let (user, _password) = rest[..at].split_once(':')?;
+        Some(format!("{scheme}://{user}:***{}", &rest[at..]))
+    };
+    hidden().unwrap_or_else(|| url.to_owned())
 }
 
 /// The text of `docs/configuration.md`.
@@ -111,6 +126,7 @@ fn describe(section: &Section, text: &mut String) {
 fn kind_in_words(kind: Kind) -> String {
     match kind {
         Kind::Text => "Text.".to_owned(),
+        Kind::Url => "URL.".to_owned(),
         Kind::List => "List.".to_owned(),
         Kind::Size => "Size.".to_owned(),
         Kind::Time => "Time.".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! - [`schema`]: the table of all settings; [`setting`]: one of them
 //! - [`source`]: reading the three sources into [`values`]
+//! - [`register`]: the database of the accounts
 //! - [`measure`], [`nearest`]: sizes and times; the setting that an unknown key is closest to
 //! - [`document`]: `config print` and `docs/configuration.md`
 //! - [`environment`]: the only reader of the process's environment
@@ -18,6 +19,7 @@ pub mod log;
 pub mod mail;
 pub mod measure;
 pub mod nearest;
+pub mod register;
 pub mod schema;
 pub mod security_log;
 pub mod server;
@@ -215,7 +217,7 @@ impl Config {
 
     /// A register of its own would be an empty one, and every password wrong.
     fn check_legacy(&self) -> Result<(), ConfigError> {
-        if self.serves_legacy() && !self.keeps_accounts() && self.accounts.file.is_none() {
+        if self.serves_legacy() && !self.keeps_accounts() && !self.accounts.register.is_given() {
             return Err(ConfigError::NeedsAccounts);
         }
         Ok(())

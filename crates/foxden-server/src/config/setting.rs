@@ -18,6 +18,8 @@ pub struct Setting {
 pub enum Kind {
     /// Any text.
     Text,
+    /// A URL, whose password is never shown.
+    Url,
     /// Several texts; in the environment and in flags, with commas between.
     List,
     /// A number of bytes.

@@ -15,7 +15,7 @@ pub const SECTION: Section = Section {
     settings: &[
         Setting {
             key: "storage.url",
-            kind: Kind::Text,
+            kind: Kind::Url,
             default: "sqlite:",
             help: "The storage engine and its place: `sqlite:` in the data folder, `sqlite:/some/folder` elsewhere, \
                    `memory:` until the process ends (for tests). `sqlite:?shards=8` creates eight SQLite files instead of \

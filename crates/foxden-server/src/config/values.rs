@@ -120,7 +120,7 @@ impl Values {
     /// Returns whether this key names a text.
     pub fn is_text(&self, key: &str) -> bool {
         let found = self.schema.find(key);
-        found.is_some_and(|(setting, _)| matches!(setting.kind, Kind::Text | Kind::Secret))
+        found.is_some_and(|(setting, _)| matches!(setting.kind, Kind::Text | Kind::Url | Kind::Secret))
     }
 
     /// Fails if a source sets a key that does not exist or is no text where one is needed, and names all of these keys.

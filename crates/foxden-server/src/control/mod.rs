@@ -27,8 +27,7 @@ use crate::{security_log, terminal};
 /// The services that a command opens. Commands about accounts do not open storage. Missing databases are not created, and the node
 /// list is not written: only `foxden serve` does that.
 fn components(command: &Command, config: &Config, data: &DataFolder) -> anyhow::Result<Components> {
-    let register = App::register(config, data);
-    let has_register = config.keeps_accounts() && register.is_file();
+    let has_register = App::has_register(config, data);
     let keeps_objects = App::keeps_objects(config, data);
     match command {
         Command::RunChore { .. } => Ok(Components {
