@@ -102,8 +102,21 @@ pub use secret::{CredentialKind, Secrets};
 pub use session::Session;
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};
 
-/// The steps that make the register's tables.
-pub const MIGRATIONS: &[foxden_sql::Migration] = &[
+/// The steps that make the register's tables, for each kind of database.
+pub const MIGRATIONS: foxden_sql::Migrations = foxden_sql::Migrations {
+    sqlite: SQLITE,
+    postgres: &[foxden_sql::Migration {
+        name: "0001_initial",
+        statements: include_str!("../migrations/postgres/0001_initial.sql"),
+    }],
+    mysql: &[foxden_sql::Migration {
+        name: "0001_initial",
+        statements: include_str!("../migrations/mysql/0001_initial.sql"),
+    }],
+    table: "register_version",
+};
+
+const SQLITE: &[foxden_sql::Migration] = &[
     foxden_sql::Migration {
         name: "0001_initial",
         statements: include_str!("../migrations/sqlite/0001_initial.sql"),

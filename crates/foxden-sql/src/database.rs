@@ -3,69 +3,50 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::origin::{FairQueue, QueueSlots};
-use crate::sqlite::{Location, Sqlite, Worker};
-use crate::{Migration, Row, SqlError, Value};
-
-/// The number of transactions that may wait; a further one fails as busy.
-const WAITING: usize = 256;
-/// How long a transaction waits for its turn.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::embedded::{Embedded, EmbeddedTransaction, EmbeddedTx};
+use crate::repeat::Repeats;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::server::{
+    ServerUrl,
+    database::{ServerDatabase, ServerTransaction, ServerTx},
+};
+use crate::waiting::QueueDepths;
+use crate::{Migrations, Row, SqlError, Value};
 
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Database {
-    inner: Arc<Inner>,
+    backend: Backend,
     /// Whether a dry run precedes each transaction: see [`Database::with_dry_runs`].
     has_dry_runs: bool,
+    repeats: Arc<Repeats>,
 }
 
-struct Inner {
-    writer: Worker,
-    /// Absent for a database in memory, whose queries wait for their turn to write.
-    reader: Option<Worker>,
-    turn: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    /// The number of the last transaction; the first has 1.
-    last: AtomicU64,
-    /// The queues of writers and of readers: readers never wait for writers.
-    writers: Arc<FairQueue>,
-    readers: Arc<FairQueue>,
-}
-
-/// The numbers of transactions and queries that wait for a database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueDepths {
-    /// Transactions that wait for their turn.
-    pub transactions: usize,
-    /// Queries outside of transactions that wait for the thread that reads. A database without such a thread counts
-    /// them as transactions.
-    pub queries: usize,
+#[derive(Clone)]
+enum Backend {
+    Embedded(Arc<Embedded>),
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    Server(Arc<ServerDatabase>),
 }
 
 /// A handle on the transaction that [`Database::transact`] opened. Cheap to clone. Once the transaction has ended, every
 /// statement is refused.
 #[derive(Clone)]
-pub struct Tx {
-    database: Database,
-    number: u64,
+pub struct Tx(TxBackend);
+
+#[derive(Clone)]
+enum TxBackend {
+    Embedded(EmbeddedTx),
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    Server(Arc<ServerTx>),
 }
 
 /// An open transaction. Dropping it rolls back what was not committed.
-struct Transaction {
-    tx: Tx,
-    _turn: Turn,
-}
-
-/// The turn to write, with the queue slots of its holder.
-struct Turn {
-    _permit: OwnedSemaphorePermit,
-    _slots: QueueSlots,
+enum Transaction {
+    Embedded(EmbeddedTransaction),
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    Server(ServerTransaction),
 }
 
 /// Queries, inside a transaction or outside.
@@ -88,9 +69,18 @@ pub trait Fetch: Sync {
 }
 
 impl Database {
-    /// Opens a database, given as the path of a file or as `sqlite:` and a path. Creates it if it does not exist, and
-    /// migrates it. Only its owner can read the file.
-    pub async fn open(location: &str, migrations: &'static [Migration]) -> Result<Self, SqlError> {
+    /// Opens a database, and migrates it.
+    ///
+    /// It is given as the path of a file or as `sqlite:` and a path, and created if it does not exist, so that only its
+    /// owner can read it; or as the URL of a database of a server: see [`crate::ServerUrl`].
+    pub async fn open(location: &str, migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
+        let migrations = migrations.into();
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        if crate::ServerEngine::of(location).is_some() {
+            let url: ServerUrl = location.parse()?;
+            let database = Box::pin(ServerDatabase::open(&url, migrations)).await?;
+            return Ok(Self::new(Backend::Server(Arc::new(database))));
+        }
         let path = match location.split_once(':') {
             Some(("sqlite", path)) => path.trim_start_matches("//"),
             Some((engine, rest)) if rest.starts_with("//") => {
@@ -98,37 +88,37 @@ impl Database {
             }
             _ => location,
         };
-        let location = Location::File(Path::new(path).to_owned());
-        let writer = Worker::open(location.clone(), "register").await?;
-        writer.call(move |sqlite| sqlite.migrate(migrations)).await?;
-        let reader = Worker::open(location.read_only(), "register-read").await?;
-        Ok(Self::new(writer, Some(reader)))
+        Embedded::open(Path::new(path), migrations.sqlite)
+            .await
+            .map(Self::embedded)
     }
 
     /// Opens a database of another process read-only. Its tables must be at the version of this program.
-    pub async fn open_read_only(path: &Path, migrations: &'static [Migration]) -> Result<Self, SqlError> {
-        let worker = Worker::open(Location::ReadOnly(path.to_owned()), "register").await?;
-        worker
-            .call(move |sqlite| sqlite.is_up_to_date(migrations))
-            .await?;
-        Ok(Self::new(worker, None))
+    pub async fn open_read_only(path: &Path, migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
+        Embedded::open_read_only(path, migrations.into().sqlite)
+            .await
+            .map(Self::embedded)
     }
 
     /// An empty database that lives as long as its last clone.
-    pub async fn in_memory(migrations: &'static [Migration]) -> Result<Self, SqlError> {
-        let writer = Worker::open(Location::Memory, "register").await?;
-        writer.call(move |sqlite| sqlite.migrate(migrations)).await?;
-        Ok(Self::new(writer, None))
+    pub async fn in_memory(migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
+        Embedded::in_memory(migrations.into().sqlite)
+            .await
+            .map(Self::embedded)
     }
 
     /// Runs the work in a transaction, and commits it when the work returns `Ok`; on `Err` it is rolled back.
     ///
     /// Transactions are serializable: each sees the database as if no other ran beside it. If a database cannot keep
-    /// this promise at the first attempt (a serialization failure, a deadlock), the work runs again in a new
-    /// transaction, a bounded number of times. SQLite has one writer at a time, so there each runs once. The work
-    /// must therefore have no effect outside its transaction, except log lines: other effects follow after `transact`
-    /// has returned. Other transactions wait meanwhile, so the work must not wait for anything slow, least of all for
-    /// another transaction.
+    /// this promise at the first attempt (a serialization failure, a deadlock), or loses the connection before the
+    /// commit, the work runs again in a new transaction, a bounded number of times; then it fails as
+    /// [`SqlError::Busy`]. SQLite has one writer at a time, so there each runs once. The work must therefore have no
+    /// effect outside its transaction, except log lines: other effects follow after `transact` has returned. Other
+    /// transactions wait meanwhile, so the work must not wait for anything slow, least of all for another transaction.
+    ///
+    /// After an error of a statement no further statement runs in that transaction of a server, and it is not
+    /// committed, whatever the work returns. [`SqlError::OutcomeUnknown`] if the connection was lost during the commit:
+    /// it may have happened or not, so the work does not run again.
     pub async fn transact<T, E, F, W>(&self, work: F) -> Result<T, E>
     where
         E: From<SqlError>,
@@ -136,13 +126,36 @@ impl Database {
         W: Future<Output = Result<T, E>>,
     {
         if self.has_dry_runs {
-            let dry_run = self.begin().await?;
-            work(dry_run.tx.clone()).await?;
+            self.attempt(&work, false).await?;
         }
-        let transaction = self.begin().await?;
-        let value = work(transaction.tx.clone()).await?;
-        transaction.commit().await?;
-        Ok(value)
+        self.attempt(&work, true).await
+    }
+
+    /// Runs the work until the database does not take it back, and commits or rolls back.
+    async fn attempt<T, E, F, W>(&self, work: &F, is_kept: bool) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, E>>,
+    {
+        let mut attempts = self.repeats.first();
+        loop {
+            let transaction = match self.begin().await {
+                Ok(transaction) => transaction,
+                Err(error) => {
+                    attempts.again(error).await?;
+                    continue;
+                }
+            };
+            let result = work(transaction.tx()).await;
+            match transaction.end(is_kept && result.is_ok()).await {
+                Ok(()) => return result,
+                Err(error @ (SqlError::Repeat(_) | SqlError::ConnectionLost(_))) => {
+                    attempts.again(error).await?;
+                }
+                Err(error) => return Err(result.err().unwrap_or_else(|| error.into())),
+            }
+        }
     }
 
     /// The same database, for tests: it runs each work twice and rolls the first run back, which shows that the work
@@ -155,162 +168,119 @@ impl Database {
         }
     }
 
-    /// Checks that tables can be read: a query without a table would not read the file.
+    /// Checks that the database answers: in a file, that its tables can be read; at a server, that it may be written to.
     pub async fn check(&self) -> Result<(), SqlError> {
-        self.read(Sqlite::check).await
+        match &self.backend {
+            Backend::Embedded(database) => database.check().await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Backend::Server(database) => Box::pin(database.check()).await,
+        }
     }
 
     /// Returns the numbers of transactions and queries of this process that wait.
     pub fn queue_depths(&self) -> QueueDepths {
-        let inner = &self.inner;
-        let queued_queries = inner.reader.as_ref().map_or(0, Worker::queued);
-        QueueDepths {
-            transactions: inner.waiting.load(Ordering::Relaxed) + inner.writers.waiting(),
-            queries: queued_queries + inner.readers.waiting(),
+        match &self.backend {
+            Backend::Embedded(database) => database.queue_depths(),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Backend::Server(database) => database.queue_depths(),
         }
     }
 
     /// Makes deleted rows unreadable on the disk. SQLite keeps them in the WAL until that is checkpointed;
-    /// [`SqlError::Busy`] if a reader still needs it.
+    /// [`SqlError::Busy`] if a reader still needs it. A server cleans up by itself, in its own time.
     pub async fn wipe_deleted(&self) -> Result<(), SqlError> {
-        let _turn = self.turn().await?;
-        self.inner.writer.call(Sqlite::checkpoint).await
+        match &self.backend {
+            Backend::Embedded(database) => database.wipe_deleted().await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Backend::Server(_) => Ok(()),
+        }
+    }
+
+    /// Closes the connections to a server; they are not to be used any more. A file is closed with the last clone.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Embedded(_) => {}
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Backend::Server(database) => Box::pin(database.close()).await,
+        }
     }
 
     async fn begin(&self) -> Result<Transaction, SqlError> {
-        let turn = self.turn().await?;
-        let number = self.inner.last.fetch_add(1, Ordering::Relaxed) + 1;
-        // Created before it begins, so that cancelling this future rolls it back.
-        let transaction = Transaction {
-            tx: Tx {
-                database: self.clone(),
-                number,
-            },
-            _turn: turn,
-        };
-        let writer = &self.inner.writer;
-        writer.call(move |sqlite| sqlite.begin(number)).await?;
-        Ok(transaction)
-    }
-
-    /// Runs a query outside of any transaction.
-    async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
-    ) -> Result<T, SqlError> {
-        if let Some(reader) = &self.inner.reader {
-            let slots = self.inner.readers.enter().await?;
-            // The slots are held until the thread has finished the query, even if the caller has gone.
-            let query = move |sqlite: &mut Sqlite| {
-                let _slots = slots;
-                query(sqlite)
-            };
-            return reader.read(query).await;
+        match &self.backend {
+            Backend::Embedded(database) => database.begin().await.map(Transaction::Embedded),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Backend::Server(database) => Box::pin(database.begin()).await.map(Transaction::Server),
         }
-        let _turn = self.turn().await?;
-        self.inner.writer.call(query).await
     }
 
-    fn new(writer: Worker, reader: Option<Worker>) -> Self {
-        let inner = Inner {
-            writer,
-            reader,
-            turn: Arc::new(Semaphore::new(1)),
-            waiting: AtomicUsize::new(0),
-            last: AtomicU64::new(0),
-            writers: Arc::default(),
-            readers: Arc::default(),
-        };
+    fn embedded(database: Embedded) -> Self {
+        Self::new(Backend::Embedded(Arc::new(database)))
+    }
+
+    fn new(backend: Backend) -> Self {
         Self {
-            inner: Arc::new(inner),
+            backend,
             has_dry_runs: false,
+            repeats: Arc::default(),
         }
-    }
-
-    async fn turn(&self) -> Result<Turn, SqlError> {
-        let slots = self.inner.writers.enter().await?;
-        let _waiting = WaitingGuard::join(&self.inner.waiting)?;
-        let turn = tokio::time::timeout(WRITE_TIMEOUT, Arc::clone(&self.inner.turn).acquire_owned()).await;
-        let permit = turn.map_err(|_| SqlError::Busy)?;
-        Ok(Turn {
-            _permit: permit.map_err(|closed| SqlError::Unavailable(Box::new(closed)))?,
-            _slots: slots,
-        })
     }
 }
 
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        self.read(move |sqlite| sqlite.rows(statement, values)).await
+        match &self.backend {
+            Backend::Embedded(database) => database.rows(statement, values).await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            // On the heap: the futures of the driver are large, and every request holds one.
+            Backend::Server(database) => Box::pin(database.rows(statement, values)).await,
+        }
     }
 }
 
 impl Tx {
-    /// Executes a statement and returns the number of changed rows.
+    /// Executes a statement and returns the number of rows that it found and changed.
     pub async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
-        self.call(move |sqlite| sqlite.execute(statement, values)).await
+        match &self.0 {
+            TxBackend::Embedded(tx) => tx.execute(statement, values).await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            TxBackend::Server(tx) => Box::pin(tx.execute(statement, values)).await,
+        }
     }
 
-    /// Inserts one row and returns its number.
+    /// Inserts one row and returns its number, which the database gave out.
     pub async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
-        self.call(move |sqlite| sqlite.insert(statement, values)).await
-    }
-
-    async fn call<T: Send + 'static>(
-        &self,
-        action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
-    ) -> Result<T, SqlError> {
-        let number = self.number;
-        let writer = &self.database.inner.writer;
-        writer
-            .call(move |sqlite| sqlite.within(number).and_then(action))
-            .await
+        match &self.0 {
+            TxBackend::Embedded(tx) => tx.insert(statement, values).await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            TxBackend::Server(tx) => Box::pin(tx.insert(statement, values)).await,
+        }
     }
 }
 
 impl Fetch for Tx {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        self.call(move |sqlite| sqlite.rows(statement, values)).await
-    }
-}
-
-impl Transaction {
-    /// Commits: everything is on the disk when this returns.
-    async fn commit(self) -> Result<(), SqlError> {
-        self.tx.call(Sqlite::commit).await
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        // After a commit there is nothing to roll back, and the worker knows it. The turn is released after this, so
-        // the next transaction begins afterwards.
-        let number = self.tx.number;
-        let writer = &self.tx.database.inner.writer;
-        writer.post(move |sqlite| {
-            if let Ok(sqlite) = sqlite.within(number) {
-                sqlite.roll_back();
-            }
-        });
-    }
-}
-
-/// One of the waiting transactions.
-struct WaitingGuard<'a>(&'a AtomicUsize);
-
-impl<'a> WaitingGuard<'a> {
-    fn join(count: &'a AtomicUsize) -> Result<Self, SqlError> {
-        let waiting = Self(count);
-        if count.fetch_add(1, Ordering::Relaxed) < WAITING {
-            Ok(waiting)
-        } else {
-            Err(SqlError::Busy)
+        match &self.0 {
+            TxBackend::Embedded(tx) => tx.rows(statement, values).await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            TxBackend::Server(tx) => Box::pin(tx.rows(statement, values)).await,
         }
     }
 }
 
-impl Drop for WaitingGuard<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Transaction {
+    fn tx(&self) -> Tx {
+        Tx(match self {
+            Self::Embedded(transaction) => TxBackend::Embedded(transaction.tx.clone()),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Self::Server(transaction) => TxBackend::Server(transaction.tx()),
+        })
+    }
+
+    async fn end(self, is_kept: bool) -> Result<(), SqlError> {
+        match self {
+            Self::Embedded(transaction) => transaction.end(is_kept).await,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Self::Server(transaction) => Box::pin(transaction.end(is_kept)).await,
+        }
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! - [`origin`]: [`QueryOrigin`], the origin of a query, for a fair queue
 //! - [`database`]: [`Database`], its transactions, and the queries that both answer, [`Fetch`]
+//! - [`embedded`]: SQLite's threads, and the turn to write
+//! - [`repeat`]: repetition of transactions that a server took back
 //! - [`migration`]: migrations of the tables
 //! - [`value`]: [`Value`] and [`Row`], which hide the types of the driver
+//! - [`waiting`]: [`QueueDepths`], how many transactions and queries wait
 //! - [`error`]: [`SqlError`], named by what the caller should do
 //! - [`server`]: [`ServerUrl`], [`PostgresPool`] and [`MysqlPool`], connections of database servers
 //! - [`folder_lock`]: [`FolderLock`], for files that one process at a time may use
@@ -11,10 +14,12 @@
 //! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.
 
 pub mod database;
+mod embedded;
 pub mod error;
 pub mod folder_lock;
 pub mod migration;
 pub mod origin;
+mod repeat;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod server;
 mod sqlite;
@@ -23,11 +28,12 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod value;
+mod waiting;
 
-pub use database::{Database, Fetch, QueueDepths, Tx};
+pub use database::{Database, Fetch, Tx};
 pub use error::SqlError;
 pub use folder_lock::{FolderLock, FolderLockError};
-pub use migration::Migration;
+pub use migration::{Migration, Migrations};
 pub use origin::QueryOrigin;
 #[cfg(feature = "mysql")]
 pub use server::MysqlPool;
@@ -36,3 +42,4 @@ pub use server::PostgresPool;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use server::{ServerEngine, ServerUrl};
 pub use value::{FromValue, Nullable, Row, Value};
+pub use waiting::QueueDepths;

@@ -8,3 +8,26 @@ pub struct Migration {
     /// Its statements, separated by semicolons.
     pub statements: &'static str,
 }
+
+/// The migrations for each kind of database. The last of each makes the same tables, whatever the number of steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Migrations {
+    /// For SQLite.
+    pub sqlite: &'static [Migration],
+    /// For PostgreSQL.
+    pub postgres: &'static [Migration],
+    /// For MariaDB and MySQL. They may be applied again after they were interrupted: see `MysqlPool::migrate`.
+    pub mysql: &'static [Migration],
+    /// The table in which a server keeps the version.
+    pub table: &'static str,
+}
+
+impl From<&'static [Migration]> for Migrations {
+    /// Migrations for SQLite alone.
+    fn from(sqlite: &'static [Migration]) -> Self {
+        Self {
+            sqlite,
+            ..Self::default()
+        }
+    }
+}

@@ -2,9 +2,12 @@
 //!
 //! `FOXDEN_TEST_POSTGRES` and `FOXDEN_TEST_MARIADB` hold URLs of servers whose users may create schemas and databases.
 
+use std::future::Future;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
 /// A server for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,12 @@ pub struct TestNamespace {
     /// The URL of the namespace.
     url: String,
 }
+
+/// Namespaces of tests that have ended, for those to come: making tables takes long.
+static LEASED: Mutex<Vec<TestNamespace>> = Mutex::new(Vec::new());
+
+/// A namespace on loan; the next test gets it once this is dropped.
+pub struct Lease(Option<TestNamespace>);
 
 impl TestServer {
     /// All servers.
@@ -101,7 +110,103 @@ impl TestServer {
     }
 }
 
+impl TestServer {
+    /// A namespace without rows for a test. Its tables are those that an earlier test of this process made, if there was
+    /// one. `kept` are the tables whose rows stay, and `reset` is run after all others were emptied. Namespaces of
+    /// processes that have ended are dropped.
+    ///
+    /// # Panics
+    ///
+    /// If there is no server, or it does not do it.
+    pub fn lease(self, namespace: &str, kept: &[&str], reset: &str) -> Lease {
+        static SWEEP: [Once; 2] = [Once::new(), Once::new()];
+        let mut leased = LEASED.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = leased.iter().position(|free| free.server == self);
+        let free = free.map(|at| leased.swap_remove(at));
+        drop(leased);
+        block_on(async {
+            let Some(free) = free else {
+                let base = self.url().expect("the environment names the server");
+                let mut is_first = false;
+                SWEEP[self as usize].call_once(|| is_first = true);
+                if is_first {
+                    sweep(self, &base).await;
+                }
+                return Lease(self.fresh(namespace).await);
+            };
+            free.empty(kept, reset).await;
+            Lease(Some(free))
+        })
+    }
+
+    /// What lists the namespaces of tests.
+    const fn list(self) -> &'static str {
+        match self {
+            Self::Postgres => "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'foxden%'",
+            Self::Mariadb => {
+                "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'foxden%'"
+            }
+        }
+    }
+
+    fn drop_text(self, name: &str) -> String {
+        match self {
+            Self::Postgres => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
+            Self::Mariadb => format!("DROP DATABASE IF EXISTS {name}"),
+        }
+    }
+}
+
+impl Lease {
+    /// The namespace.
+    ///
+    /// # Panics
+    ///
+    /// Never: it is there until this is dropped.
+    pub fn namespace(&self) -> &TestNamespace {
+        self.0.as_ref().expect("it is on loan")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut leased = LEASED.lock().unwrap_or_else(PoisonError::into_inner);
+        leased.extend(self.0.take());
+    }
+}
+
 impl TestNamespace {
+    /// Deletes the rows of all tables but those.
+    async fn empty(&self, kept: &[&str], reset: &str) {
+        let list = match self.server {
+            TestServer::Postgres => format!(
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = '{}' ORDER BY 1",
+                self.name
+            ),
+            TestServer::Mariadb => format!(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = '{}' ORDER BY 1",
+                self.name
+            ),
+        };
+        let mut tables = names(self.server, &self.base, &list).await;
+        tables.retain(|table| !kept.contains(&table.as_str()));
+        if tables.is_empty() {
+            return;
+        }
+        let empty = match self.server {
+            TestServer::Postgres => {
+                format!("TRUNCATE {} RESTART IDENTITY CASCADE; {reset}", tables.join(", "))
+            }
+            TestServer::Mariadb => {
+                let deletes = tables.join("; DELETE FROM ");
+                format!(
+                    "SET foreign_key_checks = 0; START TRANSACTION; DELETE FROM {deletes}; {reset}; COMMIT"
+                )
+            }
+        };
+        self.run(&empty).await;
+    }
+
     /// Its URL, for [`crate::ServerUrl`].
     pub fn url(&self) -> &str {
         &self.url
@@ -129,18 +234,8 @@ impl TestNamespace {
 impl Drop for TestNamespace {
     fn drop(&mut self) {
         let (server, base) = (self.server, self.base.clone());
-        let statement = match server {
-            TestServer::Postgres => format!("DROP SCHEMA IF EXISTS {} CASCADE", self.name),
-            TestServer::Mariadb => format!("DROP DATABASE IF EXISTS {}", self.name),
-        };
-        // The runtime of the test cannot wait here.
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            if let Ok(runtime) = runtime {
-                runtime.block_on(run(server, &base, &statement));
-            }
-        });
-        let dropped = dropping.join();
+        let statement = server.drop_text(&self.name);
+        let dropped = std::panic::catch_unwind(|| block_on(run(server, &base, &statement)));
         assert!(dropped.is_ok() || std::thread::panicking(), "{} stays", self.name);
     }
 }
@@ -167,4 +262,56 @@ async fn run(server: TestServer, base: &str, statements: &str) {
         }
     };
     ran.expect("the server does it");
+}
+
+/// Drops the namespaces of processes that have ended.
+async fn sweep(server: TestServer, base: &str) {
+    for name in names(server, base, server.list()).await {
+        let process = name
+            .rsplit('_')
+            .nth(1)
+            .and_then(|number| number.parse::<u32>().ok());
+        if process.is_some_and(|number| !Path::new(&format!("/proc/{number}")).exists()) {
+            run(server, base, &server.drop_text(&name)).await;
+        }
+    }
+}
+
+async fn names(server: TestServer, base: &str, query: &str) -> Vec<String> {
+    let base = base.split_once('?').map_or(base, |(base, _)| base);
+    let query = AssertSqlSafe(query.to_owned());
+    match server {
+        TestServer::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(base)
+                .await
+                .expect("the server answers");
+            let rows = connection
+                .fetch_all(sqlx::query(query))
+                .await
+                .expect("the server answers");
+            drop(connection.close().await);
+            rows.iter().map(|row| row.get(0)).collect()
+        }
+        TestServer::Mariadb => {
+            let mut connection = sqlx::MySqlConnection::connect(base)
+                .await
+                .expect("the server answers");
+            let rows = connection
+                .fetch_all(sqlx::query(query))
+                .await
+                .expect("the server answers");
+            drop(connection.close().await);
+            rows.iter().map(|row| row.get(0)).collect()
+        }
+    }
+}
+
+/// Waits on a thread of its own: the runtime of a test cannot wait where nothing is awaited.
+fn block_on<F: Future<Output: Send> + Send>(work: F) -> F::Output {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime can be built").block_on(work)
+    };
+    let ran = std::thread::scope(|scope| scope.spawn(run).join());
+    ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -195,13 +195,17 @@ pub(crate) async fn enqueue(
 /// Deletes the account's commands that expire first until the others take no more than so many bytes together; says how
 /// many. Each counts `each` bytes besides its own texts.
 pub(crate) async fn trim_commands(tx: &Tx, uid: AccountId, keep: u64, each: u32) -> Result<u64, SqlError> {
-    let sum = "SELECT COALESCE(SUM(OCTET_LENGTH(c.command) + OCTET_LENGTH(c.payload) + ?), 0)
+    let sum = "SELECT COUNT(*), COALESCE(SUM(OCTET_LENGTH(c.command) + OCTET_LENGTH(c.payload)), 0)
         FROM command c JOIN device d ON d.id = c.device_id WHERE d.uid = ?";
     let oldest = "SELECT c.device_id, c.idx, OCTET_LENGTH(c.command) + OCTET_LENGTH(c.payload) + ?
         FROM command c JOIN device d ON d.id = c.device_id WHERE d.uid = ?
         ORDER BY c.expires, c.device_id, c.idx LIMIT 1000";
-    let waiting: u64 = one(tx, sum, values![each, uid]).await?;
-    let mut surplus = waiting.saturating_sub(keep);
+    let mut sums = tx
+        .fetch_optional(sum, values![uid])
+        .await?
+        .ok_or(SqlError::Mismatch)?;
+    let (count, texts): (u64, u64) = (sums.take(0)?, sums.take(1)?);
+    let mut surplus = (texts + count * u64::from(each)).saturating_sub(keep);
     if surplus == 0 {
         return Ok(0);
     }

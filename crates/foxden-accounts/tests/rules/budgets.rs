@@ -546,9 +546,11 @@ async fn decoy_resets_are_bounded() {
         assert_eq!(credential.is_ok(), is_open);
     }
 
-    let others = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9050)
-        INSERT INTO reset_of_nobody SELECT 'x' || i, kind, auth_key, 'x' || i, 3, expires, 0
-        FROM n, (SELECT kind, auth_key, expires FROM reset_of_nobody ORDER BY expires LIMIT 1)";
+    let others = "INSERT INTO reset_of_nobody WITH d (i) AS (SELECT 0 UNION SELECT 1 UNION SELECT 2 UNION SELECT 3
+        UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)
+        SELECT CONCAT('x', k.i, h.i, t.i, o.i), kind, auth_key, CONCAT('x', k.i, h.i, t.i, o.i), 3, expires, 0
+        FROM d k, d h, d t, d o, (SELECT kind, auth_key, expires FROM reset_of_nobody ORDER BY expires LIMIT 1) one
+        WHERE k.i * 1000 + h.i * 100 + t.i * 10 + o.i < 9050";
     ctx.write(others, vec![]).await;
     let by = public_client("192.0.2.1");
     ctx.use_up_answers(&by).await;

@@ -575,8 +575,10 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
 /// Rows of earlier releases: names of accounts whose address is not confirmed become claims, but for chosen ones.
 #[tokio::test]
 async fn names_of_before_are_owned_where_the_address_is_confirmed() {
-    let folder = Folder::new();
-    let before = Database::open(&folder.file(), &MIGRATIONS[..3]).await.unwrap();
+    let folder = Folder::sqlite();
+    let before = Database::open(&folder.file(), &MIGRATIONS.sqlite[..3])
+        .await
+        .unwrap();
     let written = before.transact(|tx| async move {
         for (uid, verified) in [("0a".repeat(16), 1), ("0b".repeat(16), 0)] {
             let account = "INSERT INTO account (uid, address, stretched_address, address_verified, ka, created_at, verifier_set_at,

@@ -1,18 +1,20 @@
-//! A register in memory, a clock that stands still, and people who remember their passwords.
+//! An empty register, a clock that stands still, and people who remember their passwords.
 
 use foxden_accounts::{
     AccessType, AccountId, Accounts, AuthPw, AuthorizationRequest, ClientInfo, Cost, CredentialError,
-    CredentialKind, Grant, Granted, KeyId, Login, MIGRATIONS, NewAccount, Nodes, OAuthError, OLDSYNC,
-    OneTimeCredential, Options, Parts, SecretToken, Secrets, Session, SignInError, SignUp, SignedIn, TokenId,
-    TokenRequest,
+    CredentialKind, Grant, Granted, KeyId, Login, NewAccount, Nodes, OAuthError, OLDSYNC, OneTimeCredential,
+    Options, Parts, SecretToken, Secrets, Session, SignInError, SignUp, SignedIn, TokenId, TokenRequest,
 };
 use std::sync::Arc;
 
 use foxden_accounts::security::EntryPoint;
 use foxden_accounts::stretch::stretch;
 use foxden_model::{Clock, ManualClock, SeededRng, UserId};
+use foxden_sql::testing::Lease;
 use foxden_sql::{Database, Fetch, Value, values};
 use ring::digest;
+
+use crate::register;
 
 pub(crate) const ANN: &str = "ann@example.org";
 pub(crate) const BEA: &str = "bea@example.org";
@@ -36,6 +38,8 @@ pub(crate) struct TestContext {
     pub(crate) accounts: Accounts,
     pub(crate) database: Database,
     pub(crate) clock: Arc<ManualClock>,
+    /// Keeps the register from other tests.
+    pub(crate) lease: Option<Arc<Lease>>,
 }
 
 pub(crate) fn cheap() -> Options {
@@ -63,14 +67,23 @@ impl TestContext {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        // Every rule holds although each transaction runs twice.
-        let database = Database::in_memory(MIGRATIONS).await.unwrap().with_dry_runs();
+        let (database, lease) = register::fresh().await;
+        Self::over(database, lease, options).await
+    }
+
+    /// A register in memory, whichever database the other tests use.
+    pub(crate) async fn sqlite() -> Self {
+        Self::over(register::in_memory().await, None, cheap()).await
+    }
+
+    async fn over(database: Database, lease: Option<Lease>, options: Options) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let accounts = open(&database, &clock, options, NODE).await;
         Self {
             accounts,
             database,
             clock,
+            lease: lease.map(Arc::new),
         }
     }
 
@@ -80,6 +93,7 @@ impl TestContext {
             accounts: open(&self.database, &self.clock, options, node).await,
             database: self.database.clone(),
             clock: Arc::clone(&self.clock),
+            lease: self.lease.clone(),
         }
     }
 

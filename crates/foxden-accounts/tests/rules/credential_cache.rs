@@ -6,23 +6,38 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use foxden_model::{Clock, ManualClock};
+use foxden_sql::testing::Lease;
 use foxden_sql::{Database, SqlError};
 
 use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, cheap, login, open_with, public_client};
 use crate::legacy::{ANN_HASHED, old_client};
+use crate::register;
 
 const MINUTE: i64 = 60_000;
 
-/// A folder of its own for each test, removed when the test has passed.
-pub(crate) struct Folder(PathBuf);
+/// A folder of its own for each test, removed when the test has passed; or a namespace of a server.
+pub(crate) struct Folder(PathBuf, Option<Lease>);
 
 impl Folder {
     pub(crate) fn new() -> Self {
+        let mut folder = Self::sqlite();
+        folder.1 = register::lease();
+        folder
+    }
+
+    /// A folder, whichever database the other tests use.
+    pub(crate) fn sqlite() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("foxden-accounts-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(path, None)
+    }
+
+    /// Where the register is: a file, or a namespace of a server.
+    pub(crate) fn location(&self) -> String {
+        let lease = self.1.as_ref();
+        lease.map_or_else(|| self.file(), |lease| lease.namespace().url().to_owned())
     }
 
     /// The file of the register.
@@ -42,7 +57,7 @@ impl Folder {
         options: Options,
         nodes: Nodes,
     ) -> TestContext {
-        let database = Database::open(&self.file(), MIGRATIONS)
+        let database = Database::open(&self.location(), MIGRATIONS)
             .await
             .unwrap()
             .with_dry_runs();
@@ -50,6 +65,7 @@ impl Folder {
             accounts: open_with(&database, clock, options, nodes).await,
             database,
             clock: Arc::clone(clock),
+            lease: None,
         }
     }
 }

@@ -27,6 +27,7 @@ impl TestContext {
             accounts: open_with(&self.database, &self.clock, cheap(), nodes).await,
             database: self.database.clone(),
             clock: Arc::clone(&self.clock),
+            lease: self.lease.clone(),
         }
     }
 

@@ -42,6 +42,7 @@ impl Rivals {
             accounts,
             database,
             clock,
+            lease: None,
         };
         Self {
             ctx,
@@ -121,7 +122,7 @@ impl Rivals {
 }
 
 async fn server(folder: &Folder, clock: &Arc<ManualClock>, seed: u64) -> (Accounts, Database) {
-    let database = Database::open(&folder.file(), MIGRATIONS).await.unwrap();
+    let database = Database::open(&folder.location(), MIGRATIONS).await.unwrap();
     let parts = Parts {
         database: database.clone(),
         clock: Arc::clone(clock) as Arc<_>,

@@ -674,7 +674,7 @@ mod whatever_is_asked {
         /// was left is never given again.
         #[test]
         fn stores_only_go_forward(asked in prop::collection::vec((0..6_i64, 0..6_i64, 0..4_usize), 1..25)) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let ctx = TestContext::new().await;
                 let (mut last_uid, mut last_generation, mut last_keys) = (0, 0, 0);

@@ -48,7 +48,7 @@ const THEN: [(&str, &str, usize); 7] = [
 
 /// A register with the tables of then, and the rows of now.
 async fn left_behind(now: &Database, file: &str) {
-    let before = Database::open(file, &MIGRATIONS[..1]).await.unwrap();
+    let before = Database::open(file, &MIGRATIONS.sqlite[..1]).await.unwrap();
     let copied = before.transact(|tx| async move {
         for (read, write, columns) in THEN {
             let rows = now.fetch_all(read, Vec::new()).await?;
@@ -67,7 +67,7 @@ async fn left_behind(now: &Database, file: &str) {
 /// Firefox finds its keys and its store, old clients get one of theirs, and what was to be emptied still is, at its node.
 #[tokio::test]
 async fn a_register_of_before_is_brought_up_to_date_with_all_that_it_holds() {
-    let (folder, ctx) = (Folder::new(), TestContext::new().await);
+    let (folder, ctx) = (Folder::sqlite(), TestContext::sqlite().await);
     ctx.create(ANN).await;
     ctx.create(BEA).await;
     let ann = ctx.firefox(ANN, PASSWORD).await;

@@ -39,7 +39,7 @@ async fn a_setup_from_before_old_clients_still_works() {
     let data = folder.path().join("before");
     DirBuilder::new().mode(0o700).create(&data).unwrap();
     let register = data.join("register.sqlite").display().to_string();
-    let first = &foxden_accounts::MIGRATIONS[..1];
+    let first = &foxden_accounts::MIGRATIONS.sqlite[..1];
     drop(foxden_sql::Database::open(&register, first).await.unwrap());
     let (surfaces, place) = (r#"["sync", "token", "fxa", "pages", "ops"]"#, data.display());
     let text = format!(

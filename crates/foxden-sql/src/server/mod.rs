@@ -4,9 +4,13 @@
 //! - [`breaker`]: refuses at once while a server is known to be down
 //! - [`pool`]: connections of either server, behind a breaker
 //! - [`postgres`], [`mysql`]: [`PostgresPool`] and [`MysqlPool`], each with its checks, session options and migrations
+//! - [`database`], [`connection`]: a [`crate::Database`] of a server, and what its connections do
 //! - [`fault`]: what an error of the driver means for its caller
 
+mod action;
 mod breaker;
+mod connection;
+pub(crate) mod database;
 pub mod fault;
 #[cfg(feature = "mysql")]
 pub mod mysql;

@@ -2,6 +2,7 @@
 
 mod checks;
 mod migrate;
+pub(super) mod statements;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 mod checks;
 mod migrate;
+pub(super) mod statements;
 
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
@@ -71,9 +72,14 @@ impl PostgresPool {
 
     /// Begins a transaction. Where a pooler stands before the server, it sets the session options, too.
     pub async fn begin(&self, connection: &mut PgConnection, isolation: Isolation) -> Result<(), SqlError> {
-        let text = AssertSqlSafe(self.begin[isolation as usize].as_str());
-        let begun = sqlx::raw_sql(text).execute(connection).await;
+        let begun = sqlx::raw_sql(self.begin_text(isolation))
+            .execute(connection)
+            .await;
         begun.map(drop).map_err(|error| self.fault(error))
+    }
+
+    fn begin_text(&self, isolation: Isolation) -> AssertSqlSafe<&str> {
+        AssertSqlSafe(self.begin[isolation as usize].as_str())
     }
 
     /// Whether statements may stay prepared: to be given to `persistent` of each query. Behind a pooler they may not, and

@@ -1,0 +1,131 @@
+//! What a connection of either server does for a [`crate::Database`].
+
+#[cfg(feature = "mysql")]
+use sqlx::MySql;
+#[cfg(feature = "postgres")]
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+
+use super::action::{Action, Answer};
+use super::{ServerEngine, ServerUrl};
+use crate::{Migrations, SqlError};
+
+/// The connections of a server.
+pub(super) enum Pools {
+    #[cfg(feature = "postgres")]
+    Postgres(super::PostgresPool),
+    #[cfg(feature = "mysql")]
+    Mysql(super::MysqlPool),
+}
+
+/// A connection.
+pub(super) enum Connection {
+    #[cfg(feature = "postgres")]
+    Postgres(PoolConnection<Postgres>),
+    #[cfg(feature = "mysql")]
+    Mysql(PoolConnection<MySql>),
+}
+
+impl Pools {
+    pub(super) async fn open(url: &ServerUrl, migrations: Migrations) -> Result<Self, SqlError> {
+        match url.engine() {
+            #[cfg(feature = "postgres")]
+            ServerEngine::Postgres => {
+                let pool = super::PostgresPool::open(url, "register").await?;
+                pool.migrate(migrations.table, migrations.postgres).await?;
+                Ok(Self::Postgres(pool))
+            }
+            #[cfg(feature = "mysql")]
+            ServerEngine::Mysql => {
+                let pool = super::MysqlPool::open(url, "register").await?;
+                pool.migrate(migrations.table, migrations.mysql).await?;
+                Ok(Self::Mysql(pool))
+            }
+            #[cfg(not(all(feature = "postgres", feature = "mysql")))]
+            other => Err(SqlError::UnknownEngine(format!(
+                "{other:?}, which was left out of this program"
+            ))),
+        }
+    }
+
+    pub(super) const fn numbers_placeholders(&self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => false,
+        }
+    }
+
+    pub(super) async fn acquire(&self) -> Result<Connection, SqlError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.acquire().await.map(Connection::Mysql),
+        }
+    }
+
+    pub(super) async fn check(&self) -> Result<(), SqlError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.check().await,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.check().await,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.close().await,
+        }
+    }
+
+    pub(super) fn fault(&self, error: sqlx::Error) -> SqlError {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.fault(error),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.fault(error),
+        }
+    }
+
+    pub(super) fn commit_fault(&self, error: sqlx::Error) -> SqlError {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.commit_fault(error),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.commit_fault(error),
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn close_on_drop(&mut self) {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => connection.close_on_drop(),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(connection) => connection.close_on_drop(),
+        }
+    }
+
+    #[cfg_attr(
+        not(all(feature = "postgres", feature = "mysql")),
+        expect(irrefutable_let_patterns, reason = "one kind of server is left out")
+    )]
+    pub(super) async fn run(&mut self, pools: &Pools, action: Action) -> Result<Answer, sqlx::Error> {
+        #[cfg(feature = "postgres")]
+        if let (Self::Postgres(connection), Pools::Postgres(pool)) = (&mut *self, pools) {
+            return super::postgres::statements::run(pool, connection, action).await;
+        }
+        #[cfg(feature = "mysql")]
+        if let (Self::Mysql(connection), Pools::Mysql(_)) = (self, pools) {
+            return super::mysql::statements::run(connection, action).await;
+        }
+        Err(sqlx::Error::PoolClosed)
+    }
+}

@@ -1,0 +1,308 @@
+//! A database of a server, and its transactions.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use tokio::sync::Mutex;
+
+use super::action::{Action, Answer};
+use super::connection::{Connection, Pools};
+use super::fault::{self, Fault};
+use super::{ServerUrl, numbered};
+use crate::origin::{FairQueue, QueueSlots};
+use crate::waiting::{QueueDepths, WaitingGuard};
+use crate::{Migrations, Row, SqlError, Value};
+
+/// How long a statement may take, network and all; the server gives up before.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
+/// How often a query outside of a transaction is tried.
+const READ_ATTEMPTS: u32 = 3;
+
+/// An open database.
+pub(crate) struct ServerDatabase {
+    pools: Pools,
+    /// Statements with numbered placeholders, where the server wants those.
+    numbered: Option<RwLock<HashMap<&'static str, Arc<str>>>>,
+    beginning: AtomicUsize,
+    reading: AtomicUsize,
+    writers: Arc<FairQueue>,
+    readers: Arc<FairQueue>,
+}
+
+/// A transaction, as its statements see it.
+pub(crate) struct ServerTx {
+    database: Arc<ServerDatabase>,
+    state: Mutex<State>,
+}
+
+/// An open transaction. Dropping it closes its connection, and the server rolls it back.
+pub(crate) struct ServerTransaction {
+    tx: Arc<ServerTx>,
+    _slots: QueueSlots,
+}
+
+enum State {
+    Open(Held),
+    /// A statement failed: nothing is run or committed any more.
+    Failed(Fault),
+    /// It was committed or rolled back, or a statement was left before its answer.
+    Ended,
+}
+
+/// A connection in use. Unless it is given back it is closed: a query may still run on it.
+struct Held(Option<Connection>);
+
+impl ServerDatabase {
+    pub(crate) async fn open(url: &ServerUrl, migrations: Migrations) -> Result<Self, SqlError> {
+        let pools = Pools::open(url, migrations).await?;
+        Ok(Self {
+            numbered: pools.numbers_placeholders().then(RwLock::default),
+            pools,
+            beginning: AtomicUsize::new(0),
+            reading: AtomicUsize::new(0),
+            writers: Arc::default(),
+            readers: Arc::default(),
+        })
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), SqlError> {
+        self.pools.check().await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pools.close().await;
+    }
+
+    pub(crate) fn queue_depths(&self) -> QueueDepths {
+        QueueDepths {
+            transactions: self.beginning.load(Ordering::Relaxed) + self.writers.waiting(),
+            queries: self.reading.load(Ordering::Relaxed) + self.readers.waiting(),
+        }
+    }
+
+    pub(crate) async fn begin(self: &Arc<Self>) -> Result<ServerTransaction, SqlError> {
+        let slots = self.writers.enter().await?;
+        let mut held = self.acquire(&self.beginning).await?;
+        let begun = held.run(&self.pools, Action::Begin).await;
+        begun.map_err(|failure| failure.error)?;
+        let tx = ServerTx {
+            database: Arc::clone(self),
+            state: Mutex::new(State::Open(held)),
+        };
+        Ok(ServerTransaction {
+            tx: Arc::new(tx),
+            _slots: slots,
+        })
+    }
+
+    /// The rows of a query outside of a transaction. It changes nothing, so it is tried again on another connection.
+    pub(crate) async fn rows(
+        &self,
+        statement: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, SqlError> {
+        let _slots = self.readers.enter().await?;
+        let mut attempt = 1;
+        loop {
+            let mut held = self.acquire(&self.reading).await?;
+            let action = Action::RowsAlone(self.text(statement), values.clone());
+            match held.run(&self.pools, action).await {
+                Ok(answer) => {
+                    held.give_back();
+                    return Ok(answer.rows);
+                }
+                Err(failure) if attempt < READ_ATTEMPTS && failure.is_to_be_repeated() => attempt += 1,
+                Err(failure) => return Err(failure.error),
+            }
+        }
+    }
+
+    async fn acquire(&self, waiting: &AtomicUsize) -> Result<Held, SqlError> {
+        let _waiting = WaitingGuard::join(waiting)?;
+        self.pools
+            .acquire()
+            .await
+            .map(|connection| Held(Some(connection)))
+    }
+
+    /// The statement as the server wants it.
+    fn text(&self, statement: &'static str) -> SqlStr {
+        let Some(texts) = &self.numbered else {
+            return statement.into_sql_str();
+        };
+        let known = texts.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = known.get(statement) {
+            return AssertSqlSafe(Arc::clone(text)).into_sql_str();
+        }
+        drop(known);
+        let text: Arc<str> = numbered(statement).into();
+        // Statements are fixed texts of the program, so there is a bounded number of them.
+        let mut known = texts.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(statement, Arc::clone(&text));
+        AssertSqlSafe(text).into_sql_str()
+    }
+}
+
+impl ServerTx {
+    pub(crate) async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
+        let action = Action::Execute(self.database.text(statement), values);
+        Ok(self.run(action).await?.changed)
+    }
+
+    pub(crate) async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
+        let action = Action::Insert(self.database.text(statement), values);
+        Ok(self.run(action).await?.number)
+    }
+
+    pub(crate) async fn rows(
+        &self,
+        statement: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, SqlError> {
+        let action = Action::Rows(self.database.text(statement), values);
+        Ok(self.run(action).await?.rows)
+    }
+
+    async fn run(&self, action: Action) -> Result<Answer, SqlError> {
+        let mut state = self.state.lock().await;
+        // A statement that is left before its answer leaves the transaction ended and its connection closed.
+        let mut held = match std::mem::replace(&mut *state, State::Ended) {
+            State::Open(held) => held,
+            State::Failed(fault) => {
+                *state = State::Failed(fault);
+                return Err(fault.again());
+            }
+            State::Ended => return Err(ended()),
+        };
+        match held.run(&self.database.pools, action).await {
+            Ok(answer) => {
+                *state = State::Open(held);
+                Ok(answer)
+            }
+            Err(failure) => {
+                *state = State::Failed(failure.fault);
+                Err(failure.error)
+            }
+        }
+    }
+}
+
+impl ServerTransaction {
+    pub(crate) fn tx(&self) -> Arc<ServerTx> {
+        Arc::clone(&self.tx)
+    }
+
+    /// Commits or rolls back. [`SqlError::Repeat`] or [`SqlError::ConnectionLost`] if the database took it back, also
+    /// where the work went on as if it had not.
+    pub(crate) async fn end(self, is_kept: bool) -> Result<(), SqlError> {
+        let mut state = self.tx.state.lock().await;
+        match std::mem::replace(&mut *state, State::Ended) {
+            State::Open(mut held) => {
+                let action = if is_kept { Action::Commit } else { Action::RollBack };
+                match held.run(&self.tx.database.pools, action).await {
+                    Ok(_) => held.give_back(),
+                    // Its connection is closed, so the server rolls it back.
+                    Err(_) if !is_kept => {}
+                    Err(failure) => return Err(failure.error),
+                }
+                Ok(())
+            }
+            State::Failed(
+                fault @ (Fault::Repeat | Fault::StaleStatement | Fault::ConnectionLost | Fault::ReadOnly),
+            ) => Err(fault.again()),
+            State::Failed(_) | State::Ended if !is_kept => Ok(()),
+            State::Failed(fault) => Err(fault.again()),
+            State::Ended => Err(ended()),
+        }
+    }
+}
+
+impl Held {
+    async fn run(&mut self, pools: &Pools, action: Action) -> Result<Answer, Failure> {
+        let Some(connection) = &mut self.0 else {
+            return Err(Failure {
+                fault: Fault::Other,
+                error: ended(),
+            });
+        };
+        let is_commit = matches!(action, Action::Commit);
+        let ran = tokio::time::timeout(STATEMENT_TIMEOUT, connection.run(pools, action)).await;
+        let error = match ran {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let text = "the database did not answer in time";
+                sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
+            }
+        };
+        let fault = fault::classify(&error);
+        let error = if is_commit {
+            pools.commit_fault(error)
+        } else {
+            pools.fault(error)
+        };
+        // The server may have ended the transaction, or not: only a connection that was rolled back is used again.
+        let is_usable = matches!(
+            fault,
+            Fault::Repeat | Fault::Conflict | Fault::ForeignKey | Fault::Busy
+        );
+        if is_usable {
+            let rolled_back = connection.run(pools, Action::RollBack);
+            if let Ok(Ok(_)) = tokio::time::timeout(STATEMENT_TIMEOUT, rolled_back).await {
+                self.give_back_now();
+            }
+        }
+        Err(Failure { fault, error })
+    }
+
+    fn give_back(mut self) {
+        self.give_back_now();
+    }
+
+    fn give_back_now(&mut self) {
+        // Dropped, it returns to its pool.
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// Why an action failed.
+struct Failure {
+    fault: Fault,
+    error: SqlError,
+}
+
+impl Failure {
+    const fn is_to_be_repeated(&self) -> bool {
+        matches!(self.error, SqlError::Repeat(_) | SqlError::ConnectionLost(_))
+    }
+}
+
+impl Fault {
+    /// The error of a statement after that one, which is not run.
+    fn again(self) -> SqlError {
+        let text = "a statement of the transaction failed before";
+        match self {
+            Self::Repeat | Self::StaleStatement => SqlError::Repeat(text.into()),
+            Self::ConnectionLost | Self::ReadOnly => SqlError::ConnectionLost(text.into()),
+            Self::Conflict => SqlError::Conflict,
+            Self::ForeignKey => SqlError::ForeignKey,
+            Self::Busy => SqlError::Busy,
+            Self::Privilege | Self::Other => SqlError::Unavailable(text.into()),
+        }
+    }
+}
+
+fn ended() -> SqlError {
+    SqlError::Unavailable("the transaction has ended".into())
+}
