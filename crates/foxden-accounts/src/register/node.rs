@@ -166,9 +166,10 @@ pub(crate) async fn best(
     service: i64,
     but: Option<i64>,
 ) -> Result<Option<NodeRow>, SqlError> {
+    // A load is a floating-point number: decimal ones of MariaDB have few digits, and all loads would be equal.
     let statement =
         "SELECT id, node, is_listed FROM nodes WHERE service = ? AND id <> ? AND available > 0 AND capacity > current_load
-        AND downed = 0 AND backoff = 0 AND is_listed = 1 ORDER BY current_load * 1.0 / capacity, id LIMIT 1";
+        AND downed = 0 AND backoff = 0 AND is_listed = 1 ORDER BY current_load * 1e0 / capacity, id LIMIT 1";
     // Ids begin with 1.
     let row = from
         .fetch_optional(statement, values![service, but.unwrap_or(0)])
@@ -194,8 +195,10 @@ pub(crate) async fn release_slot(tx: &Tx, id: i64) -> Result<(), SqlError> {
 
 /// Frees a tenth of the slots, rounded up, of each node that has given out all it had but is not full.
 pub(crate) async fn release(tx: &Tx, service: i64) -> Result<u64, SqlError> {
-    let statement = "UPDATE nodes SET available = CASE WHEN (capacity + 9) / 10 < capacity - current_load
-        THEN (capacity + 9) / 10 ELSE capacity - current_load END
+    // Without a remainder each dialect divides alike.
+    let statement = "UPDATE nodes SET available = CASE
+        WHEN (capacity + 9 - (capacity + 9) % 10) / 10 < capacity - current_load
+        THEN (capacity + 9 - (capacity + 9) % 10) / 10 ELSE capacity - current_load END
         WHERE service = ? AND available <= 0 AND capacity > current_load AND downed = 0 AND is_listed = 1";
     tx.execute(statement, values![service]).await
 }

@@ -111,8 +111,8 @@ async fn the_first_request_makes_a_store_and_the_second_finds_it() {
     let uid = ctx.uid((1234, 1234, "aaaa")).await;
     assert_eq!(ctx.uid((1234, 1234, "aaaa")).await, uid);
     assert_eq!(ctx.count("SELECT COUNT(*) FROM users").await, 1);
-    assert_eq!(ctx.count("SELECT current_load FROM nodes").await, 1);
-    assert_eq!(ctx.count("SELECT capacity - available FROM nodes").await, 1);
+    assert_eq!(ctx.count("SELECT MAX(current_load) FROM nodes").await, 1);
+    assert_eq!(ctx.count("SELECT MAX(capacity - available) FROM nodes").await, 1);
 }
 
 #[tokio::test]
@@ -524,7 +524,7 @@ async fn the_store_of_a_former_key_is_emptied_at_once() {
     ctx.accounts.purge(10, i64::MAX).await.unwrap();
     assert_eq!(ctx.uid((2, 2, "bbbb")).await, new);
     assert_eq!(ctx.count("SELECT COUNT(*) FROM users").await, 1);
-    assert_eq!(ctx.count("SELECT current_load FROM nodes").await, 1);
+    assert_eq!(ctx.count("SELECT MAX(current_load) FROM nodes").await, 1);
 }
 
 /// Each change of keys gives a further store, and its token lives on: so the changes within the life of a token are
