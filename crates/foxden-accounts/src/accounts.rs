@@ -17,6 +17,8 @@ use crate::nonce::Nonces;
 use crate::password_hasher::{HashQueue, PasswordHasher};
 use crate::rejected_passwords::RejectedPasswords;
 use crate::security::{EntryPoint, Event, SecurityEvents};
+use crate::shared::Shared;
+use crate::shared::register::RegisterShared;
 use crate::{AccessTokens, CredentialKind, Nodes, SecretToken, Secrets, Unavailable, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
@@ -30,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) password_hasher: PasswordHasher,
     pub(crate) limits: Limits,
     pub(crate) nonces: Nonces,
+    pub(crate) shared: Arc<dyn Shared>,
     pub(crate) credential_cache: CredentialCache,
     pub(crate) misspelled_logins: MisspelledLogins,
     pub(crate) rejected_passwords: RejectedPasswords,
@@ -190,8 +193,14 @@ impl Accounts {
         } = parts;
         let settings = setting::prepare(&database, &*rng, &nodes, options.new_users, clock.millis()).await?;
         let password_hasher = PasswordHasher::new(options.parallel_hashes, options.security_events.clone());
+        let shared: Arc<dyn Shared> = Arc::new(RegisterShared::new(
+            database.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&rng),
+        ));
         Ok(Self(Arc::new(Inner {
-            limits: Limits::default(),
+            limits: Limits::new(&*shared),
+            shared,
             nonces: Nonces::default(),
             credential_cache: CredentialCache::default(),
             misspelled_logins: MisspelledLogins::default(),
@@ -207,6 +216,11 @@ impl Accounts {
             settings,
             mail: Notify::default(),
         })))
+    }
+
+    /// What this process shares with others that serve the same people.
+    pub fn shared(&self) -> &Arc<dyn Shared> {
+        &self.0.shared
     }
 
     /// Returns the sign-up policy that applies to this client.

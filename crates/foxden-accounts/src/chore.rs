@@ -5,8 +5,9 @@ use foxden_model::UserId;
 use crate::account::LATE_MILLIS;
 use crate::register::store::ClosingStore;
 use crate::register::{
-    change, code, decoy_reset, device, invitation, node, oauth, outbox, session, store, token,
+    change, code, decoy_reset, device, invitation, node, oauth, outbox, session, shared, store, token,
 };
+use crate::shared::register::LATE;
 use crate::validity::latest_end;
 use crate::{Accounts, Unavailable};
 
@@ -49,6 +50,9 @@ impl Accounts {
             deleted += device::purge_commands(&tx, now, budget).await?;
             deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
             deleted += change::purge(&tx, now - DAY_MILLIS, budget).await?;
+            // Processes remove these themselves while there are several.
+            deleted += shared::purge_used(&tx, now - LATE).await?;
+            deleted += shared::purge_values(&tx, now - LATE).await?;
             Ok::<_, Unavailable>((deleted, outbox::purge(&tx, now, budget).await?))
         });
         let (mut deleted, unsent) = purged.await?;

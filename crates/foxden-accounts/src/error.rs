@@ -44,6 +44,17 @@ pub struct TooMany {
 #[error("the nonce was used before")]
 pub struct Replayed;
 
+/// Why the nonce of a signed request was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum NonceError {
+    /// It was used before.
+    #[error(transparent)]
+    Replayed(#[from] Replayed),
+    /// Try again.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 /// The part that must be verified before a session may do this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {

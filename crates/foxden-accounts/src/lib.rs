@@ -14,6 +14,7 @@
 //! - [`nodes`]: storage nodes
 //! - [`limits`], [`login_attempt`], [`code_attempt`], [`mail_limits`]: rate limits
 //! - [`security`]: security events
+//! - [`shared`]: what several processes share
 //! - [`mail`]: mail to account owners; [`outbox`]: its queue
 //! - [`chore`]: purging of expired rows
 //! - [`error`]: why a request was refused, one enum for each service
@@ -62,6 +63,7 @@ pub mod secret;
 pub mod security;
 pub mod session;
 mod setting;
+pub mod shared;
 pub mod stretch;
 pub mod token;
 pub mod tokenserver;
@@ -75,9 +77,9 @@ pub use command::{CommandPage, Invocation, QueuedCommand};
 pub use device::{AttachedClient, Detach, Device, DeviceOwner, DevicePatch};
 pub use error::{
     ConfirmError, CredentialError, DeviceError, DeviceField, KeyFetchError, LegacyChangeError,
-    LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, NodeError, OAuthError, OpenStoreError,
-    OperatorError, PasswordError, ProfileError, Replayed, ResetRequestError, SignInError, SignUpError,
-    StateFault, TokenError, TooMany, Unavailable, Unverified,
+    LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, NodeError, NonceError, OAuthError,
+    OpenStoreError, OperatorError, PasswordError, ProfileError, Replayed, ResetRequestError, SignInError,
+    SignUpError, StateFault, TokenError, TooMany, Unavailable, Unverified,
 };
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
@@ -100,19 +102,32 @@ pub use profile::{Picture, PictureKind, Profile};
 
 pub use secret::{CredentialKind, Secrets};
 pub use session::Session;
+pub use shared::{OnceKey, Shared, SharedValue, SingleProcess};
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};
 
 /// The steps that make the register's tables, for each kind of database.
 pub const MIGRATIONS: foxden_sql::Migrations = foxden_sql::Migrations {
     sqlite: SQLITE,
-    postgres: &[foxden_sql::Migration {
-        name: "0001_initial",
-        statements: include_str!("../migrations/postgres/0001_initial.sql"),
-    }],
-    mysql: &[foxden_sql::Migration {
-        name: "0001_initial",
-        statements: include_str!("../migrations/mysql/0001_initial.sql"),
-    }],
+    postgres: &[
+        foxden_sql::Migration {
+            name: "0001_initial",
+            statements: include_str!("../migrations/postgres/0001_initial.sql"),
+        },
+        foxden_sql::Migration {
+            name: "0002_shared",
+            statements: include_str!("../migrations/postgres/0002_shared.sql"),
+        },
+    ],
+    mysql: &[
+        foxden_sql::Migration {
+            name: "0001_initial",
+            statements: include_str!("../migrations/mysql/0001_initial.sql"),
+        },
+        foxden_sql::Migration {
+            name: "0002_shared",
+            statements: include_str!("../migrations/mysql/0002_shared.sql"),
+        },
+    ],
     table: "register_version",
 };
 
@@ -140,5 +155,9 @@ const SQLITE: &[foxden_sql::Migration] = &[
     foxden_sql::Migration {
         name: "0006_change_counter",
         statements: include_str!("../migrations/sqlite/0006_change_counter.sql"),
+    },
+    foxden_sql::Migration {
+        name: "0007_shared",
+        statements: include_str!("../migrations/sqlite/0007_shared.sql"),
     },
 ];

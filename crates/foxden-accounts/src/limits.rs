@@ -10,6 +10,7 @@ use std::sync::Arc;
 use foxden_model::{CounterSpec, Counters, Key, MemoryCounters, Network, Width};
 
 use crate::security::{Event, EventKind};
+use crate::shared::Shared;
 use crate::{Accounts, ClientInfo, TooMany};
 pub(crate) use table::QUARTER;
 use table::{BUDGETS, Limit, RateLimit};
@@ -146,19 +147,18 @@ impl RateLimitKey {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// Limits whose counts the processes share.
+    pub(crate) fn new(shared: &dyn Shared) -> Self {
         let sized = |rate_limit: &&RateLimit| {
             rate_limit
                 .specs()
                 .into_iter()
                 .zip(std::iter::repeat(rate_limit.columns))
         };
-        Self(Arc::new(MemoryCounters::sized(BUDGETS.iter().flat_map(sized))))
+        Self(shared.counters(MemoryCounters::sized(BUDGETS.iter().flat_map(sized))))
     }
-}
 
-impl Limits {
     /// Refuses when the allowance is spent; counts nothing.
     pub(crate) fn check(&self, what: RateLimitKey, now: i64) -> Result<(), TooMany> {
         self.check_times(what, 1, now)

@@ -7,25 +7,24 @@
 //! by the steady clock: setting the wall clock forward or back does not let a request be repeated.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{AccountId, Replayed, TokenId};
+use crate::{AccountId, OnceKey, Replayed, TokenId};
 
 /// A request's time may be this far off in either direction, so a nonce matters for twice as long.
-const MEMORY_MILLIS: i64 = 2 * 60_000;
+pub(crate) const MEMORY_MILLIS: i64 = 2 * 60_000;
 /// The maximum number of nonces of an account. Beyond it, the account's oldest are evicted.
 const MAX_PER_ACCOUNT: usize = 2000;
 /// The maximum number of all nonces. Beyond it, the account with the most loses its older half.
 const MAX_NONCES: usize = 200_000;
 
-/// Recent nonces.
+/// Recent nonces of this process.
 #[derive(Default)]
 pub(crate) struct Nonces(Mutex<SeenNonces>);
 
 #[derive(Default)]
 struct SeenNonces {
-    accounts: HashMap<Signer, VecDeque<(ClockReading, [u64; 2])>>,
+    accounts: HashMap<Signer, VecDeque<(ClockReading, OnceKey)>>,
     count: usize,
     /// When accounts without recent nonces are next removed, in steady milliseconds.
     sweep_at: i64,
@@ -47,6 +46,14 @@ pub(crate) struct ClockReading {
     pub(crate) steady: i64,
 }
 
+/// A nonce that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted {
+    pub(crate) key: OnceKey,
+    /// One of the same owner that it evicted.
+    pub(crate) evicted: Option<OnceKey>,
+}
+
 impl ClockReading {
     fn is_long_after(self, then: Self) -> bool {
         self.steady - then.steady > MEMORY_MILLIS && self.wall - then.wall > MEMORY_MILLIS
@@ -61,8 +68,8 @@ impl Nonces {
         id: &TokenId,
         nonce: &str,
         now: ClockReading,
-    ) -> Result<(), Replayed> {
-        let fingerprint = fingerprint(id, nonce);
+    ) -> Result<Accepted, Replayed> {
+        let key = OnceKey::of("nonce", &[&id.0, nonce.as_bytes()]);
         let signer = account.map_or(Signer::Credential(id.0), Signer::Account);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.sweep(now);
@@ -71,12 +78,13 @@ impl Nonces {
         while own.front().is_some_and(|(at, _)| now.is_long_after(*at)) {
             own.pop_front();
         }
-        let is_known = own.iter().any(|(_, known)| *known == fingerprint);
+        let is_known = own.iter().any(|(_, known)| *known == key);
+        let mut evicted = None;
         if !is_known {
             if own.len() >= MAX_PER_ACCOUNT {
-                own.pop_front();
+                evicted = own.pop_front().map(|(_, key)| key);
             }
-            own.push_back((now, fingerprint));
+            own.push_back((now, key));
         }
         let after = own.len();
         seen.count = seen.count + after - before;
@@ -86,7 +94,7 @@ impl Nonces {
         if seen.count > MAX_NONCES {
             seen.shrink();
         }
-        Ok(())
+        Ok(Accepted { key, evicted })
     }
 }
 
@@ -110,15 +118,6 @@ impl SeenNonces {
             self.count -= half;
         }
     }
-}
-
-/// Two hashes. Only the owner of the credential chooses their input, so no secret key is needed.
-fn fingerprint(id: &TokenId, nonce: &str) -> [u64; 2] {
-    [0_u8, 1].map(|seed| {
-        let mut hasher = DefaultHasher::new();
-        (seed, &id.0, nonce).hash(&mut hasher);
-        hasher.finish()
-    })
 }
 
 #[cfg(test)]

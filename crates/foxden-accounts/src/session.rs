@@ -2,15 +2,15 @@
 
 use foxden_sql::Tx;
 
-use crate::nonce::ClockReading;
+use crate::nonce::{ClockReading, MEMORY_MILLIS};
 use crate::password_hasher::PasswordHash;
 use crate::register::account::AccountRow;
 use crate::register::session::SessionRow;
 use crate::register::token::TokenRow;
 use crate::register::{event, session, token};
 use crate::{
-    AccountId, Accounts, ClientInfo, CredentialError, CredentialKind, Replayed, SecretToken, SecurityEvent,
-    SignedIn, TokenId, Unavailable, Unverified, secret,
+    AccountId, Accounts, ClientInfo, CredentialError, CredentialKind, NonceError, Replayed, SecretToken,
+    SecurityEvent, SignedIn, TokenId, Unavailable, Unverified, secret,
 };
 
 /// How old the stored time of last use may be: it saves a write for each request.
@@ -116,19 +116,29 @@ impl Accounts {
         .await
     }
 
-    /// Refuses a nonce that this credential used within the time in which requests are accepted.
-    /// `Err` is [`Replayed`].
-    pub fn accept_nonce(
+    /// Refuses a nonce that this credential used, with any process, within the time in which requests are accepted. To be
+    /// called for requests whose signature holds.
+    pub async fn accept_nonce(
         &self,
         account: Option<AccountId>,
         id: &TokenId,
         nonce: &str,
-    ) -> Result<(), Replayed> {
+    ) -> Result<(), NonceError> {
         let now = ClockReading {
             wall: self.millis(),
             steady: self.steady(),
         };
-        self.0.nonces.accept(account, id, nonce, now)
+        let accepted = self.0.nonces.accept(account, id, nonce, now)?;
+        let shared = &self.0.shared;
+        // Memory bounds what one owner keeps here, and so the rows that it causes.
+        if let Some(evicted) = accepted.evicted.filter(|_| shared.had_peers(MEMORY_MILLIS)) {
+            shared.release(evicted).await?;
+        }
+        if shared.use_once(accepted.key, MEMORY_MILLIS).await? {
+            Ok(())
+        } else {
+            Err(Replayed.into())
+        }
     }
 
     /// Creates a session, and a key-fetch token if one is wanted.

@@ -2,6 +2,7 @@
 //!
 //! Resources in use, such as bytes of memory or connections, are counted by their owners.
 
+mod shared;
 mod sketch;
 
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use sketch::Sketch;
 
 use crate::Width;
+pub use shared::{SharedCount, SharedCounters};
 
 /// One kind of event. Each kind has a table of its own, so its count does not affect others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,8 +29,9 @@ pub type Key = [u64; 2];
 /// Counts events, each kind separately.
 ///
 /// A count is never lower than the number of events within the span. It is higher only if many other keys were counted at the
-/// same time; counts are never evicted. Several processes of one server can share their counts behind this trait: a process
-/// adds its own events at once and reads those of others in the background, so that no request waits for another machine.
+/// same time; counts are never evicted. Several processes of one server share their counts behind this trait, by
+/// [`SharedCounters`]: a process adds its own events at once and reads those of others in the background, so that no request waits
+/// for another machine.
 pub trait Counters: Send + Sync + 'static {
     /// Counts one event of `key`.
     fn add(&self, counter: CounterSpec, key: Key, now: i64);
@@ -61,6 +64,16 @@ impl MemoryCounters {
         Self(own.collect())
     }
 
+    /// Counts that many events of `key`.
+    pub fn add_times(&self, counter: CounterSpec, key: Key, times: u16, now: i64) {
+        self.with(counter, |sketch| sketch.add(key, times, now));
+    }
+
+    /// The kinds of events.
+    fn specs(&self) -> impl Iterator<Item = CounterSpec> {
+        self.0.iter().map(|(counter, _)| *counter)
+    }
+
     /// Events of a kind that is not in this list are not counted.
     fn with<T>(&self, counter: CounterSpec, act: impl FnOnce(&mut Sketch) -> T) -> Option<T> {
         let (_, sketch) = self.0.iter().find(|(own, _)| *own == counter)?;
@@ -70,7 +83,7 @@ impl MemoryCounters {
 
 impl Counters for MemoryCounters {
     fn add(&self, counter: CounterSpec, key: Key, now: i64) {
-        self.with(counter, |sketch| sketch.add(key, now));
+        self.add_times(counter, key, 1, now);
     }
 
     fn check_and_add(&self, counter: CounterSpec, key: Key, allowed: u32, now: i64) -> Result<(), i64> {
@@ -78,7 +91,7 @@ impl Counters for MemoryCounters {
             if let Some(wait) = sketch.retry_after(key, allowed, now) {
                 return Err(wait);
             }
-            sketch.add(key, now);
+            sketch.add(key, 1, now);
             Ok(())
         });
         spent.unwrap_or(Ok(()))

@@ -23,7 +23,7 @@ pub mod thread;
 pub mod time;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use counters::{CounterSpec, Counters, Key, MemoryCounters};
+pub use counters::{CounterSpec, Counters, Key, MemoryCounters, SharedCount, SharedCounters};
 pub use log_throttle::{LogThrottle, Suppressed};
 pub use names::{BadName, CollectionName, ObjectId, UserId};
 pub use network::{Network, Width};

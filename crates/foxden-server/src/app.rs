@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts};
+use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts, Shared, SingleProcess};
 use foxden_http::ops::Version;
 use foxden_http::probe::Probe;
 use foxden_http::sync::client::NodeRequests;
@@ -184,11 +184,10 @@ impl App {
             rng,
             version,
         };
-        app.exchange = app.exchange();
-        app.captcha = app.captcha(&master);
         if components.storage {
             app.open_storage(data).await?;
         }
+        let mut shared: Arc<dyn Shared> = Arc::new(SingleProcess);
         if components.accounts {
             let register = match register {
                 Some(register) => register,
@@ -198,9 +197,12 @@ impl App {
                 .open_accounts(register, &master, cost, components.nodes)
                 .await?;
             app.look_for_itself(&accounts).await?;
+            shared = Arc::clone(accounts.shared());
             app.passwords = Some(accounts.clone()).filter(|_| config.serves_legacy());
             app.accounts = Some(accounts).filter(|_| config.keeps_accounts());
         }
+        app.exchange = app.exchange(&shared);
+        app.captcha = app.captcha(&master, shared);
         Ok(app)
     }
 
@@ -212,11 +214,14 @@ impl App {
     }
 
     /// Processes that share the master secret take each other's questions.
-    fn captcha(&self, master: &MasterSecrets) -> Option<Arc<Captcha>> {
+    fn captcha(&self, master: &MasterSecrets, shared: Arc<dyn Shared>) -> Option<Arc<Captcha>> {
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         match self.config.accounts.captcha {
             CaptchaKind::None => None,
-            CaptchaKind::Question => Some(Arc::new(Captcha::new(&master.derive("captcha"), clock, rng))),
+            CaptchaKind::Question => {
+                let captcha = Captcha::new(&master.derive("captcha"), clock, rng, shared);
+                Some(Arc::new(captcha))
+            }
         }
     }
 
@@ -226,7 +231,7 @@ impl App {
     }
 
     /// The channels are the same at every listener.
-    fn exchange(&self) -> Option<Arc<KeyExchange>> {
+    fn exchange(&self, shared: &Arc<dyn Shared>) -> Option<Arc<KeyExchange>> {
         let wishes = &self.config.key_exchange;
         let settings = exchange::Settings {
             path: wishes.path.clone(),
@@ -238,7 +243,8 @@ impl App {
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let security_events = self.security_log.security_events();
         let is_served = wishes.is_enabled && self.config.surfaces().contains(&Surface::User);
-        is_served.then(|| Arc::new(KeyExchange::new(settings, clock, rng, security_events)))
+        let shared = Arc::clone(shared);
+        is_served.then(|| Arc::new(KeyExchange::new(settings, clock, rng, shared, security_events)))
     }
 
     async fn open_storage(&mut self, data: &DataFolder) -> anyhow::Result<()> {

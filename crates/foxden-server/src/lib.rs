@@ -13,6 +13,7 @@
 //! - [`control`]: commands for the running server; [`messages`]: the texts of their results
 //! - [`mail`]: mail to account owners
 //! - [`node`]: requests to a storage node; [`http_client`]: sends them
+//! - [`sharing`]: meets the other processes that serve the same people
 //! - [`listen`]: sockets, connections, the handling of every request
 //! - [`check`]: finds common mistakes of the setup
 //! - [`security_log`]: security events in CEF
@@ -44,6 +45,7 @@ mod rng;
 mod security_log;
 mod serve;
 mod server;
+mod sharing;
 mod site;
 mod startup_banner;
 mod tasks;

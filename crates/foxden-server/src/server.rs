@@ -13,7 +13,7 @@ use crate::listen::request_handler::{RequestHandler, RequestIds};
 use crate::listen::socket::Socket;
 use crate::queue_depths::QueueDepths;
 use crate::tasks::{Stopper, Tasks};
-use crate::{assemble, chores, control, listen, mail};
+use crate::{assemble, chores, control, listen, mail, sharing};
 
 /// A running server.
 pub struct Server {
@@ -54,7 +54,7 @@ impl Server {
         QueueDepths::read(&self.app, &self.connections)
     }
 
-    /// Starts the chores, the delivery of mail, the control socket and the checks on connections.
+    /// Starts the chores, the delivery of mail, the meeting with other processes, the control socket and the checks on connections.
     pub fn start_background_work(&self, data: &DataFolder) -> anyhow::Result<()> {
         let (app, tasks) = (&self.app, &self.tasks);
         let (watched, stopping) = (Arc::clone(&self.connections), tasks.clone());
@@ -65,6 +65,7 @@ impl Server {
             chores::start(app, tasks);
         }
         mail::deliver::start(app, tasks)?;
+        sharing::start(app, tasks);
         if let Some(accounts) = app.accounts.clone() {
             let stopping = tasks.clone();
             tasks.supervise("the memory of password hashes", move || {

@@ -1,6 +1,7 @@
 //! Each budget holds, each in its own memory, and the book says so.
 
 use super::*;
+use crate::shared::SingleProcess;
 
 const MINUTE: i64 = 60_000;
 
@@ -20,7 +21,7 @@ fn exhaust(limits: &Limits, what: impl Fn(u32) -> RateLimitKey) -> u32 {
 
 #[test]
 fn a_refusal_says_how_long_it_lasts() {
-    let limits = Limits::default();
+    let limits = Limits::new(&SingleProcess);
     let what = RateLimitKey::Guess(network("192.0.2.1"));
     assert_eq!(exhaust(&limits, |_| what), 30);
     let refused = limits.check(what, MINUTE);
@@ -42,7 +43,7 @@ fn wide_networks_have_bounds_of_their_own() {
         // A /56 each, of one /48.
         ("2001:db8::", 1 << 72, 120),
     ] {
-        let limits = Limits::default();
+        let limits = Limits::new(&SingleProcess);
         let start: std::net::IpAddr = start.parse().unwrap();
         let neighbour = |number: u32| {
             let address = match start {
@@ -69,7 +70,7 @@ fn wide_networks_have_bounds_of_their_own() {
 
 #[test]
 fn keys_are_counted_separately() {
-    let limits = Limits::default();
+    let limits = Limits::new(&SingleProcess);
     let from = network("192.0.2.1");
     exhaust(&limits, |_| RateLimitKey::Guess(from));
     exhaust(&limits, |_| RateLimitKey::Try(7, from));
@@ -114,7 +115,7 @@ fn every_budget_has_its_memories() {
         RateLimitKey::AddressChange(1),
         RateLimitKey::Guess(from),
     ] {
-        let limits = Limits::default();
+        let limits = Limits::new(&SingleProcess);
         let most = what.entries().map(|entry| entry.most).min().unwrap();
         assert_eq!(exhaust(&limits, |_| what), most, "{what:?}");
         limits.refund(what, 0, 0);

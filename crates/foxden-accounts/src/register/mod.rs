@@ -13,6 +13,7 @@ pub(crate) mod oauth;
 pub(crate) mod outbox;
 pub(crate) mod session;
 pub(crate) mod setting;
+pub(crate) mod shared;
 pub(crate) mod store;
 pub(crate) mod token;
 

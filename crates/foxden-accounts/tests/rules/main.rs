@@ -27,5 +27,6 @@ mod register;
 mod rivals;
 mod security;
 mod session;
+mod shared;
 mod tokenserver;
 mod upgrade;

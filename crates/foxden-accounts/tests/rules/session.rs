@@ -1,8 +1,8 @@
 //! Signing in, and sessions.
 
 use foxden_accounts::{
-    AuthPw, ConfirmError, Cost, CredentialError, CredentialKind, DeviceError, Login, OAuthError,
-    ProfileError, Replayed, SignInError, SignUp, SignUpError, SignedIn, TokenId, Unverified,
+    AuthPw, ConfirmError, Cost, CredentialError, CredentialKind, DeviceError, Login, NonceError, OAuthError,
+    ProfileError, SignInError, SignUp, SignUpError, SignedIn, TokenId, Unverified,
 };
 use foxden_model::{Rng, SeededRng};
 
@@ -226,10 +226,10 @@ async fn nonces_count_once_for_each_credential() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let (account, id) = (created.account, session_id(&created));
-    ctx.accounts.accept_nonce(Some(account), &id, "n").unwrap();
+    ctx.accounts.accept_nonce(Some(account), &id, "n").await.unwrap();
     assert!(matches!(
-        ctx.accounts.accept_nonce(Some(account), &id, "n"),
-        Err(Replayed)
+        ctx.accounts.accept_nonce(Some(account), &id, "n").await,
+        Err(NonceError::Replayed(_))
     ));
 }
 

@@ -54,7 +54,7 @@ impl<C: Caller> FromRequest<FxaState> for ApiRequest<C> {
         };
         let (body, permit) = raw.read_body(fxa, body, rules).await?;
         if account.is_some() {
-            credentials.verify_body(fxa, &raw, payer, &body)?;
+            credentials.verify_body(fxa, &raw, payer, &body).await?;
         }
         let members = JsonBody::parse_or_empty(&body)?;
         if let Some(permit) = &permit {

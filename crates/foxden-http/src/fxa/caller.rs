@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use foxden_accounts::{
-    Access, AccountId, CredentialError, CredentialKind, DeviceOwner, OneTimeCredential, RefreshAccess,
-    Session, TokenId,
+    Access, AccountId, CredentialError, CredentialKind, DeviceOwner, NonceError, OneTimeCredential,
+    RefreshAccess, Session, TokenId,
 };
 use ring::hmac;
 
@@ -301,7 +301,7 @@ fn prove(
 impl Credentials<'_> {
     /// Checks that a valid signature covers this body and was not used before. `account` is the account that it
     /// authenticates, if it does.
-    pub(super) fn verify_body(
+    pub(super) async fn verify_body(
         &self,
         fxa: &FxaState,
         raw: &RawRequest,
@@ -315,7 +315,11 @@ impl Credentials<'_> {
             return Err(Refusal::BadSignature("signed for another body"));
         }
         let id = id_of(header)?;
-        Ok(fxa.accounts.accept_nonce(account, &id, header.nonce)?)
+        let accepted = fxa.accounts.accept_nonce(account, &id, header.nonce).await;
+        accepted.map_err(|error| match error {
+            NonceError::Replayed(error) => error.into(),
+            NonceError::Unavailable(error) => error.into(),
+        })
     }
 }
 

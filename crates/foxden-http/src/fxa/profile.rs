@@ -126,7 +126,9 @@ pub(super) async fn upload_avatar(
         memory_factor: MemoryFactor::Copied,
     };
     let (picture, _permit) = raw.read_body(&fxa, body, rules).await?;
-    credentials.verify_body(&fxa, &raw, Some(account), &picture)?;
+    credentials
+        .verify_body(&fxa, &raw, Some(account), &picture)
+        .await?;
     let id = fxa.accounts.set_avatar(account, picture.into()).await?;
     let url = format!("{}/avatar/{id}", fxa.site.public_url.origin());
     Ok(Json(json!({ "id": id, "url": url })))

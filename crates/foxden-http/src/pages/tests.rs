@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::http::header::{HOST, USER_AGENT};
 use axum::http::{Request, StatusCode};
-use foxden_accounts::{Accounts, MIGRATIONS, Nodes, Options, Parts};
+use foxden_accounts::{Accounts, MIGRATIONS, Nodes, Options, Parts, SingleProcess};
 use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use http_body_util::BodyExt;
@@ -156,6 +156,7 @@ async fn legacy_pages() -> LegacyPages {
             b"a key",
             clock(),
             Arc::new(SeededRng::new(2)),
+            Arc::new(SingleProcess),
         ))),
         task_spawner: Arc::new(|work| drop(Handle::current().spawn(work))),
         memory: Arc::default(),

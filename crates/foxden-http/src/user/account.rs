@@ -46,7 +46,7 @@ pub(super) async fn create(user: &UserState, request: &ApiRequest) -> Result<Res
     let pass = if is_authorised {
         None
     } else {
-        captcha::check(user, request, &new_account.response())?
+        captcha::check(user, request, &new_account.response()).await?
     };
     let new = NewLegacyAccount {
         name: &request.name,
@@ -56,7 +56,7 @@ pub(super) async fn create(user: &UserState, request: &ApiRequest) -> Result<Res
     };
     let created = user.accounts.create_legacy(new, &request.client_info).await;
     if created.is_err() {
-        captcha::restore(user, pass);
+        captcha::restore(user, pass).await;
     }
     created?;
     Ok(answer::text(request.name.clone()))

@@ -9,7 +9,7 @@ use foxden_accounts::security::{Event, EventKind};
 use super::UserState;
 use super::api_request::{self, ApiRequest};
 use super::refusal::Refusal;
-use crate::wire::captcha::{CaptchaPass, Question};
+use crate::wire::captcha::{CaptchaError, CaptchaPass, Question};
 
 /// The page loads its style sheet alone. Clients show it in a frame, so framing is allowed.
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'";
@@ -55,7 +55,7 @@ pub(super) fn style(user: &UserState) -> Result<Response, Refusal> {
 }
 
 /// Checks the client's answer, where one is needed.
-pub(super) fn check(
+pub(super) async fn check(
     user: &UserState,
     request: &ApiRequest,
     response: &api_request::Response,
@@ -63,18 +63,21 @@ pub(super) fn check(
     let Some(captcha) = &user.captcha else {
         return Ok(None);
     };
-    let pass = captcha.check(&response.challenge, &response.answer);
-    pass.map(Some).map_err(|wrong| {
-        let event = Event::from_client(&request.client_info, EventKind::CaptchaFailed);
-        user.accounts
-            .emit(&event.with_subject(&request.name).with_reason(&wrong.to_string()));
-        Refusal::WrongAnswer(wrong)
-    })
+    match captcha.check(&response.challenge, &response.answer).await {
+        Ok(pass) => Ok(Some(pass)),
+        Err(CaptchaError::Wrong(wrong)) => {
+            let event = Event::from_client(&request.client_info, EventKind::CaptchaFailed);
+            user.accounts
+                .emit(&event.with_subject(&request.name).with_reason(&wrong.to_string()));
+            Err(Refusal::WrongAnswer(wrong))
+        }
+        Err(CaptchaError::Unavailable(error)) => Err(error.into()),
+    }
 }
 
 /// Makes an answer valid again after the request failed for another reason: clients keep showing the same question.
-pub(super) fn restore(user: &UserState, pass: Option<CaptchaPass>) {
+pub(super) async fn restore(user: &UserState, pass: Option<CaptchaPass>) {
     if let (Some(captcha), Some(pass)) = (&user.captcha, pass) {
-        captcha.restore(&pass);
+        captcha.restore(&pass).await;
     }
 }

@@ -2,10 +2,13 @@
 //! channel.
 //!
 //! The messages are encrypted between the devices (J-PAKE). The server passes one message at a time and can read
-//! none. Channels live in memory for a few minutes, and every resource they use is bounded.
+//! none. Channels live in memory for a few minutes, and every resource they use is bounded. Where several processes serve
+//! the same people, they live in the register, so that two devices meet whichever process each reaches; what a channel takes
+//! of the bounds is counted by the process that opened it.
 //! `docs/protocol/key-exchange.md` describes the protocol.
 //!
-//! - [`channel`]: the channels; [`name`]: their names
+//! - [`channel`]: the channels of this process; [`shared_channel`]: those of all processes; [`meeting`]: the clients of
+//!   either; [`name`]: their names
 //! - [`route`]: the paths
 //! - [`client`]: client ids and preconditions
 //! - [`client_counters`]: rate limits of clients
@@ -19,10 +22,12 @@ mod channel;
 mod client;
 mod client_counters;
 mod client_networks;
+mod meeting;
 mod message_memory;
 mod name;
 mod report;
 mod route;
+mod shared_channel;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -35,13 +40,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use foxden_accounts::Shared;
 use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{Clock, Rng};
 use http_body_util::BodyExt;
 
 use crate::wire::{Peer, set_route};
 use answer::{Answer, Refusal};
-use channel::{Channels, Message};
+use channel::{ChannelError, Channels, Message, ReadMessage};
 use client::{ClientId, Condition, Preconditions};
 pub use client_counters::{AbuseControl, ClientLimits};
 use client_counters::{ClientCounters, LimitExceeded};
@@ -51,9 +57,13 @@ use name::ChannelName;
 use report::Reports;
 use route::Route;
 pub(crate) use route::TEMPLATES;
+use shared_channel::SharedChannels;
 
 /// The header in which browsers describe what triggered a request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// How many names are tried for a channel that all processes find.
+const NAME_ATTEMPTS: usize = 16;
 
 /// Maximum number of messages dropped to make memory for one piece of an incoming message.
 const MAX_EVICTIONS: usize = 16;
@@ -100,6 +110,7 @@ pub struct KeyExchange {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     channels: Channels,
+    shared_channels: SharedChannels,
     message_memory: MessageMemory,
     counters: ClientCounters,
     reports: Reports,
@@ -127,12 +138,14 @@ impl KeyExchange {
         settings: Settings,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
+        shared: Arc<dyn Shared>,
         security_events: SecurityEvents,
     ) -> Self {
         Self {
             channels: Channels::new(settings.max_channels, settings.channel_ttl),
+            counters: ClientCounters::new(settings.abuse_control, settings.limits, &*shared),
+            shared_channels: SharedChannels::new(shared, settings.channel_ttl),
             message_memory: MessageMemory::new(settings.total_bytes, settings.household_bytes),
-            counters: ClientCounters::new(settings.abuse_control, settings.limits),
             reports: Reports::default(),
             settings,
             clock,
@@ -177,7 +190,7 @@ impl KeyExchange {
         match (route, &parts.method) {
             (Route::Root, &Method::GET | &Method::HEAD) => Ok(Answer::Running),
             (Route::Root, _) => Err(Refusal::WrongMethod("GET, HEAD")),
-            (Route::NewChannel, &Method::GET) => self.open(&parts.headers, address),
+            (Route::NewChannel, &Method::GET) => self.open(&parts.headers, address).await,
             (Route::NewChannel, _) => Err(Refusal::WrongMethod("GET")),
             (Route::Report, &Method::POST) => Ok(self.receive_report(&parts.headers, body).await),
             (Route::Report, _) => Err(Refusal::WrongMethod("POST")),
@@ -191,14 +204,32 @@ impl KeyExchange {
     }
 
     /// `GET new_channel`
-    fn open(&self, headers: &HeaderMap, address: IpAddr) -> Result<Answer, Refusal> {
+    async fn open(&self, headers: &HeaderMap, address: IpAddr) -> Result<Answer, Refusal> {
         let client = ClientId::read(headers).ok_or(Refusal::InvalidClientId)?;
-        let now = self.clock.steady_millis();
-        let counted = self.counters.count_channel(address, now);
+        let counted = self.counters.count_channel(address, self.now());
         counted.map_err(|LimitExceeded { retry_after }| Refusal::TooManyChannels { retry_after })?;
         let networks = self.counters.counted(address);
-        let name = self.channels.open(client, networks, &*self.rng, now)?;
-        Ok(Answer::Opened(name))
+        if !self.shared_channels.are_needed() {
+            let name = self
+                .channels
+                .open(client, networks, false, &*self.rng, self.now())?;
+            return Ok(Answer::Opened(name));
+        }
+        for _ in 0..NAME_ATTEMPTS {
+            let name = self
+                .channels
+                .open(client, networks, true, &*self.rng, self.now())?;
+            self.end_evicted().await;
+            match self.shared_channels.open(name, client).await {
+                Ok(true) => return Ok(Answer::Opened(name)),
+                Ok(false) => self.channels.forget(name, self.now()),
+                Err(error) => {
+                    self.channels.forget(name, self.now());
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(Refusal::AllChannelsInUse)
     }
 
     /// Uses a channel. Whether the client may use it is checked before the method.
@@ -209,30 +240,114 @@ impl KeyExchange {
         body: Body,
         address: IpAddr,
     ) -> Result<Answer, Refusal> {
+        if self.is_shared(name) {
+            return self.use_shared(name, parts, body, address).await;
+        }
         let client = ClientId::read(&parts.headers);
-        let now = || self.clock.steady_millis();
         match parts.method {
             Method::GET => {
                 let known = Condition::read(&parts.headers, &header::IF_NONE_MATCH);
-                Ok(self.channels.read(name, client, known, now())?.into())
+                Ok(self.channels.read(name, client, known, self.now())?.into())
             }
             Method::PUT => {
                 // Receive the body only from a client that may write. The channel may end in the meantime.
-                let _upload = self.channels.begin_upload(name, client, now())?;
+                let _upload = self.channels.begin_upload(name, client, self.now())?;
                 let message = self.receive(&parts.headers, body, address).await?;
                 let preconditions = Preconditions::read(&parts.headers);
-                let tag = self.channels.write(name, client, preconditions, message, now())?;
+                let tag = self
+                    .channels
+                    .write(name, client, preconditions, message, self.now())?;
                 Ok(Answer::Stored { tag })
             }
             Method::DELETE => {
-                self.channels.end(name, client, now())?;
+                self.channels.end(name, client, self.now())?;
                 Ok(Answer::Done)
             }
             _ => {
-                self.channels.admit(name, client, now())?;
+                self.channels.admit(name, client, self.now())?;
                 Err(Refusal::UnknownPath)
             }
         }
+    }
+
+    /// The same of a channel that all processes find.
+    async fn use_shared(
+        &self,
+        name: ChannelName,
+        parts: &Parts,
+        body: Body,
+        address: IpAddr,
+    ) -> Result<Answer, Refusal> {
+        let (client, channels) = (ClientId::read(&parts.headers), &self.shared_channels);
+        let used = async {
+            match parts.method {
+                Method::GET => {
+                    let known = Condition::read(&parts.headers, &header::IF_NONE_MATCH);
+                    let (read, has_ended) = channels.read(name, client, known).await?;
+                    if has_ended {
+                        self.channels.forget(name, self.now());
+                    }
+                    Ok(self.held(read, address).await?.into())
+                }
+                Method::PUT => {
+                    let _upload = channels.begin_upload(name, client).await?;
+                    let message = self.receive(&parts.headers, body, address).await?;
+                    let preconditions = Preconditions::read(&parts.headers);
+                    let tag = channels
+                        .write(name, client, preconditions, &message.bytes())
+                        .await?;
+                    if let Some(client) = client {
+                        self.channels.hold(name, client, message, self.now());
+                    }
+                    Ok(Answer::Stored { tag })
+                }
+                Method::DELETE => {
+                    channels.end(name, client).await?;
+                    self.channels.forget(name, self.now());
+                    Ok(Answer::Done)
+                }
+                _ => {
+                    channels.admit(name, client).await?;
+                    Err(Refusal::UnknownPath)
+                }
+            }
+        };
+        let used = used.await;
+        if let Err(Refusal::InvalidClientId | Refusal::ThirdClient | Refusal::NoSuchChannel) = used {
+            self.channels.forget(name, self.now());
+        }
+        used
+    }
+
+    /// Whether a channel is looked for where all processes find it.
+    fn is_shared(&self, name: ChannelName) -> bool {
+        self.channels
+            .is_shared(name, self.now())
+            .unwrap_or_else(|| self.shared_channels.may_exist())
+    }
+
+    /// A message that was read from a shared channel, which takes memory as long as it is sent.
+    async fn held(&self, read: ReadMessage, address: IpAddr) -> Result<ReadMessage, Refusal> {
+        let ReadMessage::Message { bytes, tag } = read else {
+            return Ok(read);
+        };
+        let networks = self.counters.counted(address);
+        let outgoing = self.message_memory.begin(networks);
+        self.grow(&outgoing, networks, bytes.len()).await?;
+        let bytes = Message::new(&bytes, outgoing.complete()?).bytes();
+        Ok(ReadMessage::Message { bytes, tag })
+    }
+
+    /// Ends in the register what was ended here to make room.
+    async fn end_evicted(&self) {
+        for name in self.channels.take_evicted(self.now()) {
+            // One that cannot be ended ends by itself, and the log has the cause.
+            let _: Result<(), ChannelError> = self.shared_channels.evict(name).await;
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.steady_millis()
     }
 
     /// Receives a message. Memory is taken piece by piece, so that a slow or silent client holds none in advance.
@@ -263,14 +378,14 @@ impl KeyExchange {
             if bytes.len() + piece.len() > most {
                 return Err(Refusal::TooLarge);
             }
-            self.grow(&incoming, networks, piece.len())?;
+            self.grow(&incoming, networks, piece.len()).await?;
             bytes.extend_from_slice(&piece);
         }
         Ok(Message::new(&bytes, incoming.complete()?))
     }
 
     /// Takes memory. When none is left, messages of the networks that hold most are dropped.
-    fn grow(
+    async fn grow(
         &self,
         incoming: &IncomingMessage,
         networks: Option<ClientNetworks>,
@@ -278,7 +393,9 @@ impl KeyExchange {
     ) -> Result<(), MessageMemoryError> {
         for _ in 0..MAX_EVICTIONS {
             match (incoming.grow(bytes), networks) {
-                (Err(MessageMemoryError::Full), Some(networks)) if self.free_memory(networks, bytes) => {}
+                (Err(MessageMemoryError::Full), Some(networks)) if self.free_memory(networks, bytes) => {
+                    self.end_evicted().await;
+                }
                 (answer, _) => return answer,
             }
         }
@@ -305,10 +422,13 @@ impl KeyExchange {
     /// `POST report`: the answer is always 200.
     async fn receive_report(&self, headers: &HeaderMap, body: Body) -> Answer {
         let text = report::text(headers, body).await;
-        let now = self.clock.steady_millis();
-        self.reports.log(&text, now);
+        self.reports.log(&text, self.now());
         if let (Some(client), Some(name)) = (ClientId::read(headers), report::channel(headers)) {
-            self.channels.end_if_known(name, client, now);
+            if self.is_shared(name) {
+                // One that cannot be ended ends by itself, and the log has the cause.
+                let _: Result<(), ChannelError> = self.shared_channels.end_if_known(name, client).await;
+            }
+            self.channels.end_if_known(name, client, self.now());
         }
         Answer::Done
     }

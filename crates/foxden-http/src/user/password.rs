@@ -53,7 +53,7 @@ pub(super) async fn request_reset(user: &UserState, request: &ApiRequest) -> Res
     user.accounts
         .may_request_legacy_reset(&request.name, &request.client_info)
         .await?;
-    let pass = captcha::check(user, request, &request.response())?;
+    let pass = captcha::check(user, request, &request.response()).await?;
     match user
         .accounts
         .request_legacy_reset(&request.name, &request.client_info)
@@ -61,7 +61,7 @@ pub(super) async fn request_reset(user: &UserState, request: &ApiRequest) -> Res
     {
         Ok(()) => Ok(answer::text(SUCCESS)),
         Err(error) => {
-            captcha::restore(user, pass);
+            captcha::restore(user, pass).await;
             Err(error.into())
         }
     }
@@ -75,7 +75,7 @@ pub(super) async fn drop_reset(user: &UserState, request: &ApiRequest) -> Result
         .accounts
         .verify_plain_password(&request.name, &password, &request.client_info)
         .await?;
-    captcha::check(user, request, &request.response())?;
+    captcha::check(user, request, &request.response()).await?;
     user.accounts.cancel_legacy_reset(account).await?;
     Ok(answer::authenticated_text(SUCCESS))
 }

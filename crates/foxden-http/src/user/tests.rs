@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::HOST;
 use foxden_accounts::security::{EntryPoint, SecurityEvents};
-use foxden_accounts::{ClientInfo, Cost, MIGRATIONS, Mail, Nodes, Options, Parts, SignUp};
+use foxden_accounts::{ClientInfo, Cost, MIGRATIONS, Mail, Nodes, Options, Parts, SignUp, SingleProcess};
 use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use tower::ServiceExt;
@@ -136,7 +136,12 @@ async fn an_unknown_account_gets_no_mail() {
 async fn an_answer_that_no_person_gave_is_told() {
     let mut ctx = TestContext::new().await;
     let rng = Arc::new(SeededRng::new(2));
-    let captcha = Captcha::new(b"a key", Arc::clone(&ctx.state.clock), rng);
+    let captcha = Captcha::new(
+        b"a key",
+        Arc::clone(&ctx.state.clock),
+        rng,
+        Arc::new(SingleProcess),
+    );
     ctx.state.captcha = Some(Arc::new(captcha));
     let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
     let status = ctx.send("PUT", "/user/1.0/bea", bea).await;

@@ -2,14 +2,17 @@
 //!
 //! The server stores nothing about a question. Its challenge contains the expiry and a nonce, signed; the sum is
 //! derived from the nonce with the same key, so the challenge does not reveal the answer. Only used challenges are
-//! stored, up to a limit: a challenge accepts one right answer and a few wrong ones.
+//! stored, up to a limit: a challenge accepts one right answer, of all processes, and a few wrong ones of each.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
+use foxden_accounts::{OnceKey, Shared, Unavailable};
 use foxden_model::{Clock, Rng};
 use ring::hmac;
+
+use super::chain;
 
 /// How many seconds a question may be answered: people are interrupted while they fill in a form.
 const TTL_SECONDS: i64 = 1800;
@@ -17,6 +20,8 @@ const TTL_SECONDS: i64 = 1800;
 const CLOCK_SLACK_SECONDS: i64 = 3600;
 /// How many wrong answers a challenge accepts. Clients keep a question after a wrong answer.
 const MAX_TRIES: u8 = 3;
+/// The tries of a challenge that was answered.
+const ANSWERED: u8 = u8::MAX;
 /// Maximum number of used challenges that are stored.
 const MAX_ENTRIES: usize = 10_000;
 /// Length of the random part of a challenge.
@@ -27,6 +32,7 @@ pub struct Captcha {
     key: hmac::Key,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    shared: Arc<dyn Shared>,
     used: Mutex<UsedChallenges>,
 }
 
@@ -42,8 +48,19 @@ pub struct Question {
 }
 
 /// A right answer. It uses its challenge up.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct CaptchaPass(Nonce);
+
+/// Why an answer is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptchaError {
+    /// Ask again.
+    #[error(transparent)]
+    Wrong(#[from] WrongAnswer),
+    /// Try again later: whether it was answered before is unknown.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
 
 /// Why an answer is refused, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,12 +106,13 @@ struct Sum {
 }
 
 impl Captcha {
-    /// Processes with the same key accept each other's challenges.
-    pub fn new(key: &[u8], clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+    /// Processes with the same key accept each other's challenges; they share which were answered.
+    pub fn new(key: &[u8], clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, shared: Arc<dyn Shared>) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             clock,
             rng,
+            shared,
             used: Mutex::default(),
         }
     }
@@ -113,24 +131,51 @@ impl Captcha {
     }
 
     /// Checks an answer. A right one uses the challenge up.
-    pub fn check(&self, challenge: &str, answer: &str) -> Result<CaptchaPass, WrongAnswer> {
+    pub async fn check(&self, challenge: &str, answer: &str) -> Result<CaptchaPass, CaptchaError> {
         if challenge.is_empty() || answer.trim().is_empty() {
-            return Err(WrongAnswer::Missing);
+            return Err(WrongAnswer::Missing.into());
         }
         let challenge = Challenge::open(challenge, &self.key).ok_or(WrongAnswer::Foreign)?;
         let left = challenge.expires.saturating_sub(self.clock.seconds());
         // A challenge that expires too late was issued while the clock was ahead.
         if !(0..=TTL_SECONDS + CLOCK_SLACK_SECONDS).contains(&left) {
-            return Err(WrongAnswer::TooOld);
+            return Err(WrongAnswer::TooOld.into());
         }
         let is_right = number(answer) == Some(self.sum(&challenge.nonce).result());
+        let evicted = self.count(challenge.nonce, is_right)?;
+        let pass = CaptchaPass(challenge.nonce);
+        let millis = (left + CLOCK_SLACK_SECONDS) * 1000;
+        match self.use_once(&pass, evicted, millis).await {
+            Ok(true) => Ok(pass),
+            Ok(false) => Err(WrongAnswer::UsedUp.into()),
+            Err(error) => {
+                self.forget(&pass);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes a challenge valid again after the request failed for another reason: clients keep showing the same
+    /// question.
+    pub async fn restore(&self, pass: &CaptchaPass) {
+        self.forget(pass);
+        if let Err(error) = self.shared.release(pass.key()).await {
+            tracing::warn!(
+                "a question that was answered for nothing cannot be answered again: {}",
+                chain(&error)
+            );
+        }
+    }
+
+    /// Counts a try of a challenge in this process. Returns the answered challenge whose place a right answer took.
+    fn count(&self, nonce: Nonce, is_right: bool) -> Result<Option<CaptchaPass>, WrongAnswer> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let tries = used.tries_of(challenge.nonce);
+        let (tries, evicted) = used.tries_of(nonce);
         match (*tries < MAX_TRIES, is_right) {
             (false, _) => Err(WrongAnswer::UsedUp),
             (true, true) => {
-                *tries = MAX_TRIES;
-                Ok(CaptchaPass(challenge.nonce))
+                *tries = ANSWERED;
+                Ok(evicted)
             }
             (true, false) => {
                 *tries += 1;
@@ -139,9 +184,21 @@ impl Captcha {
         }
     }
 
-    /// Makes a challenge valid again after the request failed for another reason: clients keep showing the same
-    /// question.
-    pub fn restore(&self, pass: &CaptchaPass) {
+    /// Uses a challenge up in all processes. What memory forgets, other processes forget, too: so their rows are as
+    /// bounded as it is.
+    async fn use_once(
+        &self,
+        pass: &CaptchaPass,
+        evicted: Option<CaptchaPass>,
+        millis: i64,
+    ) -> Result<bool, Unavailable> {
+        if let Some(evicted) = evicted {
+            self.shared.release(evicted.key()).await?;
+        }
+        self.shared.use_once(pass.key(), millis).await
+    }
+
+    fn forget(&self, pass: &CaptchaPass) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tries) = used.tries.get_mut(&pass.0) {
             *tries = 0;
@@ -166,17 +223,26 @@ impl Captcha {
     }
 }
 
+impl CaptchaPass {
+    fn key(&self) -> OnceKey {
+        OnceKey::of("captcha", &[&self.0])
+    }
+}
+
 impl UsedChallenges {
-    fn tries_of(&mut self, nonce: Nonce) -> &mut u8 {
+    /// The tries of a challenge, and the answered one whose place it takes, if any.
+    fn tries_of(&mut self, nonce: Nonce) -> (&mut u8, Option<CaptchaPass>) {
+        let mut evicted = None;
         if !self.tries.contains_key(&nonce) {
             if self.order.len() >= MAX_ENTRIES
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.tries.remove(&oldest);
+                let tries = self.tries.remove(&oldest);
+                evicted = (tries == Some(ANSWERED)).then_some(CaptchaPass(oldest));
             }
             self.order.push_back(nonce);
         }
-        self.tries.entry(nonce).or_default()
+        (self.tries.entry(nonce).or_default(), evicted)
     }
 }
 

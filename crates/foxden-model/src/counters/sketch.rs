@@ -54,13 +54,13 @@ impl Sketch {
         }
     }
 
-    pub(super) fn add(&mut self, key: Key, now: i64) {
+    pub(super) fn add(&mut self, key: Key, times: u16, now: i64) {
         self.roll_over(now);
         if self.young.0.is_empty() {
             self.young.0 = vec![0; ROWS * self.columns];
         }
         self.young
-            .change(self.cells(key), |count| count.saturating_add(1));
+            .change(self.cells(key), |count| count.saturating_add(times));
     }
 
     /// Takes one event back in the span that counted it, unless that span is over. An event of the previous span that came late
@@ -140,13 +140,13 @@ mod tests {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             assert_eq!(sketch.retry_after(key(7), 10, 500), None);
-            sketch.add(key(7), 500);
+            sketch.add(key(7), 1, 500);
         }
         // A tenth of the next span must pass.
         assert_eq!(sketch.retry_after(key(7), 10, 500), Some(600));
         assert_eq!(sketch.retry_after(key(7), 10, 1099), Some(1));
         assert_eq!(sketch.retry_after(key(7), 10, 1100), None);
-        sketch.add(key(7), 1100);
+        sketch.add(key(7), 1, 1100);
         assert_eq!(sketch.retry_after(key(7), 10, 1100), Some(100));
         assert_eq!(sketch.retry_after(key(8), 10, 1100), None);
         assert_eq!(sketch.retry_after(key(7), 10, 3000), None, "all is over");
@@ -163,7 +163,7 @@ mod tests {
                 assert_eq!(sketch.retry_after(key(1), 7, now + wait), None, "{step}");
                 now += wait;
             }
-            sketch.add(key(1), now);
+            sketch.add(key(1), 1, now);
             now += 13;
         }
     }
@@ -173,10 +173,10 @@ mod tests {
     fn a_late_time_discards_no_counts() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
-            sketch.add(key(1), 1000);
+            sketch.add(key(1), 1, 1000);
         }
         assert_eq!(sketch.retry_after(key(2), 10, 999), None);
-        sketch.add(key(2), 999);
+        sketch.add(key(2), 1, 999);
         sketch.refund(key(3), 998, 999);
         assert!(sketch.retry_after(key(1), 10, 999).is_some());
         assert!(sketch.retry_after(key(1), 10, 1000).is_some());
@@ -188,15 +188,15 @@ mod tests {
     fn a_late_count_is_refunded_in_the_span_that_counted_it() {
         for now in [999, 1500] {
             let mut sketch = Sketch::new(SPAN, COLUMNS);
-            sketch.add(key(2), 1000);
-            sketch.add(key(1), 999);
+            sketch.add(key(2), 1, 1000);
+            sketch.add(key(1), 1, 999);
             sketch.refund(key(1), 999, now);
             assert_eq!(sketch.retry_after(key(1), 1, 1500), None, "{now}");
         }
         let mut sketch = Sketch::new(SPAN, COLUMNS);
-        sketch.add(key(1), 500);
-        sketch.add(key(2), 1000);
-        sketch.add(key(1), 999);
+        sketch.add(key(1), 1, 500);
+        sketch.add(key(2), 1, 1000);
+        sketch.add(key(1), 1, 999);
         sketch.refund(key(1), 999, 999);
         assert!(
             sketch.retry_after(key(1), 1, 1000).is_some(),
@@ -211,7 +211,7 @@ mod tests {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         let spent = || (0..200).map(key);
         for key in spent() {
-            sketch.add(key, 999);
+            sketch.add(key, 1, 999);
         }
         for number in 1000..20_000 {
             sketch.refund(key(number), 999, 1000);
@@ -229,14 +229,14 @@ mod tests {
     #[test]
     fn a_refund_applies_to_the_span_of_its_count() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
-        sketch.add(key(1), 900);
-        sketch.add(key(1), 1100);
+        sketch.add(key(1), 1, 900);
+        sketch.add(key(1), 1, 1100);
         sketch.refund(key(1), 900, 1100);
         assert_eq!(sketch.retry_after(key(1), 2, 1100), None);
         assert!(sketch.retry_after(key(1), 1, 1100).is_some());
         sketch.refund(key(1), 1100, 1100);
         assert_eq!(sketch.retry_after(key(1), 1, 1100), None);
-        sketch.add(key(1), 5000);
+        sketch.add(key(1), 1, 5000);
         sketch.refund(key(1), 1100, 5000);
         assert!(sketch.retry_after(key(1), 1, 5000).is_some());
     }
@@ -246,10 +246,10 @@ mod tests {
     fn many_keys_evict_no_count() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
-            sketch.add(key(u64::MAX), 0);
+            sketch.add(key(u64::MAX), 1, 0);
         }
         for other in 0..100_000 {
-            sketch.add(key(other), 0);
+            sketch.add(key(other), 1, 0);
         }
         assert!(sketch.retry_after(key(u64::MAX), 10, 0).is_some());
         let taken = (200_000..201_000).filter(|number| sketch.retry_after(key(*number), 10, 0).is_some());

@@ -23,6 +23,7 @@ mod manners;
 mod memory;
 mod nodes;
 mod operator;
+mod peers;
 mod private;
 mod proxies;
 mod pyfxa;

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use foxden_accounts::ResetRequestError;
 use foxden_accounts::legacy::{self, DataLossConsent};
 use foxden_accounts::security::{Event, EventKind};
 use foxden_model::Escaped;
@@ -11,7 +12,7 @@ use foxden_model::Escaped;
 use super::errors::{FieldError, FormError, FormFailure, PageError};
 use super::form::Submission;
 use super::{Legacy, Page, render};
-use crate::wire::captcha::Question;
+use crate::wire::captcha::{CaptchaError, Question};
 
 #[derive(Template)]
 #[template(path = "pages/legacy/ask.html")]
@@ -126,13 +127,17 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFai
             submission.text("captcha-challenge"),
             submission.text("captcha-response"),
         );
-        if let Err(failure) = captcha.check(challenge, answer) {
-            let why = failure.to_string();
-            let event = Event::from_client(&submission.client_info, EventKind::CaptchaFailed)
-                .with_subject(&name)
-                .with_reason(&why);
-            legacy.parts.accounts.emit(&event);
-            return Err(FieldError::Question.into());
+        match captcha.check(challenge, answer).await {
+            Ok(_) => {}
+            Err(CaptchaError::Wrong(failure)) => {
+                let why = failure.to_string();
+                let event = Event::from_client(&submission.client_info, EventKind::CaptchaFailed)
+                    .with_subject(&name)
+                    .with_reason(&why);
+                legacy.parts.accounts.emit(&event);
+                return Err(FieldError::Question.into());
+            }
+            Err(CaptchaError::Unavailable(error)) => return Err(ResetRequestError::Unavailable(error).into()),
         }
     }
     Ok(legacy

@@ -74,6 +74,8 @@ pub(super) enum Refusal {
     MemoryFull,
     /// All channels are in use.
     AllChannelsInUse,
+    /// The channels of all processes cannot be reached.
+    Unavailable,
     /// The network opened too many channels.
     TooManyChannels { retry_after: u32 },
 }
@@ -121,6 +123,7 @@ impl From<ChannelError> for Refusal {
                 retry_after: RETRY_SECONDS,
             },
             ChannelError::Full => Self::AllChannelsInUse,
+            ChannelError::Unavailable => Self::Unavailable,
         }
     }
 }
@@ -170,6 +173,10 @@ impl Refusal {
                 "this network has no room left for messages",
             ),
             Self::MemoryFull => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the channels cannot be reached at the moment",
+            ),
             Self::AllChannelsInUse => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
             Self::TooManyChannels { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -189,7 +196,11 @@ impl IntoResponse for Refusal {
             Self::WrongMethod(allowed) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
-            Self::UploadInProgress | Self::NetworkMemoryFull | Self::MemoryFull | Self::AllChannelsInUse => {
+            Self::UploadInProgress
+            | Self::NetworkMemoryFull
+            | Self::MemoryFull
+            | Self::AllChannelsInUse
+            | Self::Unavailable => {
                 set_retry_after(headers, RETRY_SECONDS);
             }
             Self::TooManyChannels { retry_after } => {
@@ -240,6 +251,7 @@ mod tests {
             (Refusal::NetworkMemoryFull, Some(30)),
             (Refusal::MemoryFull, Some(30)),
             (Refusal::AllChannelsInUse, Some(30)),
+            (Refusal::Unavailable, Some(30)),
             (Refusal::TooManyChannels { retry_after: 360 }, Some(360)),
             (Refusal::Blocked, None),
             (Refusal::ForeignPage, None),

@@ -15,11 +15,10 @@ use ring::digest;
 
 use super::client::{ClientId, Condition, Preconditions};
 use super::client_networks::{ClientNetworks, NetworkPrefix, NetworkShares};
+use super::meeting::Meeting;
 use super::message_memory::{LargerNetworks, MessagePermit};
 use super::name::ChannelName;
 
-/// How often a channel is read. A complete pairing reads six times.
-const MAX_READS: u8 = 6;
 /// How many random names are tried.
 const NAME_ATTEMPTS: usize = 100;
 /// How many bytes of a hash a tag has.
@@ -69,6 +68,8 @@ pub(super) enum ChannelError {
     NetworkLimit,
     /// All channels are in use.
     Full,
+    /// The channel is kept where all processes find it, and that place does not answer.
+    Unavailable,
 }
 
 /// The result of reading a channel.
@@ -92,6 +93,8 @@ struct ChannelTable {
     channels: HashMap<ChannelName, Channel>,
     /// How many channels each network has opened.
     shares: NetworkShares,
+    /// Shared channels that were ended here to make room, and are still to be ended in the register.
+    evicted: Vec<ChannelName>,
     swept_at: i64,
 }
 
@@ -99,10 +102,10 @@ struct Channel {
     opened_at: i64,
     /// The networks of the first client; absent where no shares are enforced.
     networks: Option<ClientNetworks>,
-    first: ClientId,
-    second: Option<ClientId>,
-    reads_left: u8,
-    /// Absent until a client has written one.
+    meeting: Meeting,
+    /// Whether all processes find the channel in the register. Here it stands for what it takes of the bounds of this process.
+    is_shared: bool,
+    /// Absent until a client has written one. Of a shared channel, the last one that came to this process.
     message: Option<Message>,
     /// Held by each of the two clients while it sends a message.
     uploads: [Arc<()>; 2],
@@ -115,13 +118,23 @@ pub(super) struct Upload(#[expect(dead_code, reason = "it is held, not read")] A
 impl Message {
     /// A message of these bytes, copied out of the larger buffer in which they were received.
     pub(super) fn new(bytes: &[u8], permit: MessagePermit) -> Self {
-        let hash = digest::digest(&digest::SHA256, bytes);
         Self {
             sender: permit.networks(),
+            tag: tag_of(bytes),
             bytes: Bytes::from_owner(MessageBytes(bytes.into(), permit)),
-            tag: HEXLOWER.encode(&hash.as_ref()[..TAG_BYTES]).into(),
         }
     }
+
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+}
+
+/// The tag of a message.
+pub(super) fn tag_of(bytes: &[u8]) -> Box<str> {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    HEXLOWER.encode(&hash.as_ref()[..TAG_BYTES]).into()
 }
 
 impl Channels {
@@ -132,6 +145,7 @@ impl Channels {
             table: Mutex::new(ChannelTable {
                 channels: HashMap::new(),
                 shares: NetworkShares::new((max_channels / NETWORKS_AT_ONCE).max(MIN_SHARE)),
+                evicted: Vec::new(),
                 swept_at: 0,
             }),
             notice: LogThrottle::default(),
@@ -139,11 +153,12 @@ impl Channels {
     }
 
     /// Opens a channel for its first client. When all channels are in use, one of the network that has most is
-    /// closed.
+    /// closed. A shared one must then be made in the register, too.
     pub(super) fn open(
         &self,
         client: ClientId,
         networks: Option<ClientNetworks>,
+        is_shared: bool,
         rng: &dyn Rng,
         now: i64,
     ) -> Result<ChannelName, ChannelError> {
@@ -170,9 +185,8 @@ impl Channels {
             Channel {
                 opened_at: now,
                 networks,
-                first: client,
-                second: None,
-                reads_left: MAX_READS,
+                meeting: Meeting::of(client),
+                is_shared,
                 message: None,
                 uploads: Default::default(),
             },
@@ -202,7 +216,7 @@ impl Channels {
     ) -> Result<Upload, ChannelError> {
         let mut table = self.lock(now);
         let channel = table.admit(name, client, self.ttl_millis, now)?;
-        let upload = &channel.uploads[usize::from(client != Some(channel.first))];
+        let upload = &channel.uploads[usize::from(client != Some(channel.meeting.first))];
         if Arc::strong_count(upload) > 1 {
             return Err(ChannelError::UploadInProgress);
         }
@@ -226,8 +240,7 @@ impl Channels {
             return Ok(ReadMessage::Unchanged { tag: tag.clone() });
         }
         let bytes = channel.message.as_ref().map(|message| message.bytes.clone());
-        channel.reads_left -= 1;
-        if channel.reads_left == 0 {
+        if channel.meeting.count_read() {
             table.end(name);
         }
         let bytes = bytes.unwrap_or(Bytes::from_static(b"{}"));
@@ -246,7 +259,8 @@ impl Channels {
         let mut table = self.lock(now);
         let channel = table.admit(name, client, self.ttl_millis, now)?;
         let tag = message.tag.clone();
-        if !channel.fulfils(preconditions) {
+        let present = channel.message.as_ref().map(|message| &*message.tag);
+        if !preconditions.are_fulfilled(present) {
             return Err(ChannelError::PreconditionFailed { tag });
         }
         channel.message = Some(message);
@@ -270,9 +284,42 @@ impl Channels {
     pub(super) fn end_if_known(&self, name: ChannelName, client: ClientId, now: i64) {
         let mut table = self.lock(now);
         let channel = table.channels.get(&name);
-        if channel.is_some_and(|channel| channel.knows(client)) {
+        if channel.is_some_and(|channel| channel.meeting.knows(client)) {
             table.end(name);
         }
+    }
+
+    /// Returns whether a channel that this process knows is shared.
+    pub(super) fn is_shared(&self, name: ChannelName, now: i64) -> Option<bool> {
+        let table = self.lock(now);
+        table.channels.get(&name).map(|channel| channel.is_shared)
+    }
+
+    /// Holds the memory of a message that was written to a shared channel as long as the channel may live.
+    pub(super) fn hold(&self, name: ChannelName, client: ClientId, message: Message, now: i64) {
+        let mut table = self.lock(now);
+        let channel = table.channels.entry(name).or_insert_with(|| Channel {
+            opened_at: now,
+            networks: None,
+            meeting: Meeting::of(client),
+            is_shared: true,
+            message: None,
+            uploads: Default::default(),
+        });
+        channel.message = Some(message);
+    }
+
+    /// Forgets a shared channel that has ended.
+    pub(super) fn forget(&self, name: ChannelName, now: i64) {
+        let mut table = self.lock(now);
+        if table.channels.get(&name).is_some_and(|channel| channel.is_shared) {
+            table.end(name);
+        }
+    }
+
+    /// Takes the names of shared channels that were ended to make room.
+    pub(super) fn take_evicted(&self, now: i64) -> Vec<ChannelName> {
+        std::mem::take(&mut self.lock(now).evicted)
     }
 
     /// Ends a channel whose message one of these networks sent, if that network holds at least `least` bytes. The
@@ -337,6 +384,9 @@ impl ChannelTable {
         let yields = places.min_by(|(a, _), (b, _)| a.cmp(b));
         let yields = yields.map(|(_, name)| name);
         if let Some(name) = yields {
+            if self.channels.get(&name).is_some_and(|channel| channel.is_shared) {
+                self.evicted.push(name);
+            }
             self.end(name);
         }
         yields.is_some()
@@ -368,7 +418,7 @@ impl ChannelTable {
         };
         let channel = self.channels.get_mut(&name);
         let channel = channel.filter(|channel| channel.is_alive(ttl_millis, now));
-        if channel.ok_or(ChannelError::NotFound)?.admits(client) {
+        if channel.ok_or(ChannelError::NotFound)?.meeting.admits(client) {
             return self.channels.get_mut(&name).ok_or(ChannelError::NotFound);
         }
         self.end(name);
@@ -383,33 +433,12 @@ impl Channel {
 
     /// Returns whether two clients have met in the channel, or one is sending.
     fn is_in_use(&self) -> bool {
-        self.second.is_some() || self.uploads.iter().any(|upload| Arc::strong_count(upload) > 1)
+        self.meeting.second.is_some() || self.uploads.iter().any(|upload| Arc::strong_count(upload) > 1)
     }
 
     /// The order in which channels of a network are ended: first those in which no two clients have met, then the
     /// oldest.
     fn eviction_order(&self) -> (bool, i64) {
         (self.is_in_use(), self.opened_at)
-    }
-
-    fn knows(&self, client: ClientId) -> bool {
-        self.first == client || self.second == Some(client)
-    }
-
-    /// Returns whether the client belongs to the channel: it is known, or becomes the second.
-    fn admits(&mut self, client: ClientId) -> bool {
-        if self.second.is_none() && self.first != client {
-            self.second = Some(client);
-        }
-        self.knows(client)
-    }
-
-    /// Returns whether the message fulfils a client's preconditions. `If-Match` decides where there are both.
-    fn fulfils(&self, preconditions: Preconditions<'_>) -> bool {
-        if let Some(wanted) = preconditions.if_match {
-            let tag = self.message.as_ref().map(|message| &*message.tag);
-            return wanted == Condition::Any || tag.is_some_and(|tag| wanted.names(tag));
-        }
-        preconditions.if_none_match != Some(Condition::Any) || self.message.is_none()
     }
 }

@@ -12,7 +12,7 @@ pub(super) const ID_BYTES: usize = 256;
 
 /// The hash of a client id. The id alone opens a channel, so it is not stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClientId([u8; 32]);
+pub(super) struct ClientId(pub(super) [u8; 32]);
 
 /// A condition on the tag of a message, from `If-Match` or `If-None-Match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Rate limits of clients. Two devices that poll each second behind one address stay far below every limit.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use foxden_accounts::Shared;
 use foxden_model::{CounterSpec, Counters, LogThrottle, MemoryCounters, Width};
 
 use super::client_networks::ClientNetworks;
@@ -56,7 +58,7 @@ pub(super) struct LimitExceeded {
 pub(super) struct ClientCounters {
     abuse_control: AbuseControl,
     limits: ClientLimits,
-    counters: MemoryCounters,
+    counters: Arc<dyn Counters>,
     /// In the order of [`Kind`].
     notices: [LogThrottle; 3],
 }
@@ -110,14 +112,15 @@ impl LimitExceeded {
 }
 
 impl ClientCounters {
-    pub(super) fn new(abuse_control: AbuseControl, limits: ClientLimits) -> Self {
+    /// Counters that the processes share.
+    pub(super) fn new(abuse_control: AbuseControl, limits: ClientLimits, shared: &dyn Shared) -> Self {
         let specs = KINDS
             .into_iter()
             .flat_map(|kind| Width::ALL.map(|width| kind.counter(width, &limits)));
         Self {
             abuse_control,
             limits,
-            counters: MemoryCounters::new(&specs.collect::<Vec<_>>()),
+            counters: shared.counters(MemoryCounters::new(&specs.collect::<Vec<_>>())),
             notices: Default::default(),
         }
     }
@@ -210,6 +213,8 @@ impl ClientCounters {
 
 #[cfg(test)]
 mod tests {
+    use foxden_accounts::SingleProcess;
+
     use super::*;
 
     /// The start of a window of either kind.
@@ -220,7 +225,7 @@ mod tests {
     }
 
     fn refusing() -> ClientCounters {
-        ClientCounters::new(AbuseControl::Refuse, ClientLimits::default())
+        ClientCounters::new(AbuseControl::Refuse, ClientLimits::default(), &SingleProcess)
     }
 
     #[test]
@@ -344,7 +349,7 @@ mod tests {
             (AbuseControl::Observe, "192.0.2.1", 1000),
             (AbuseControl::Off, "192.0.2.1", 1000),
         ] {
-            let counters = ClientCounters::new(abuse_control, ClientLimits::default());
+            let counters = ClientCounters::new(abuse_control, ClientLimits::default(), &SingleProcess);
             let address: IpAddr = address.parse().unwrap();
             let opened = (0..1000).filter(|_| counters.count_channel(address, NOW).is_ok());
             assert_eq!(opened.count(), most, "{abuse_control:?} {address}");

@@ -2,7 +2,9 @@
 
 mod bounds;
 mod race;
+mod shared;
 
+use foxden_accounts::SingleProcess;
 use foxden_model::{ManualClock, SeededRng};
 use tower::ServiceExt;
 
@@ -29,7 +31,13 @@ impl TestContext {
     fn new(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let rng = Arc::new(SeededRng::new(1));
-        let exchange = KeyExchange::new(settings, Arc::clone(&clock) as _, rng, SecurityEvents::default());
+        let exchange = KeyExchange::new(
+            settings,
+            Arc::clone(&clock) as _,
+            rng,
+            Arc::new(SingleProcess),
+            SecurityEvents::default(),
+        );
         Self {
             exchange: Arc::new(exchange),
             clock,
