@@ -85,6 +85,7 @@ impl Run {
         if options.filters.is_empty() {
             let name = "all that needs nothing but this checkout and database servers";
             self.stage(name, &mut tests(&["--workspace"], &[]))?;
+            self.engines()?;
             self.whole_program()?;
             self.proxies()?;
             self.fuzz_briefly()?;
@@ -129,6 +130,13 @@ impl Run {
         }
         self.variables.extend(addresses.variables);
         Ok(())
+    }
+
+    /// Compares the engines on servers with the one in memory, and cuts their connections.
+    fn engines(&mut self) -> Result<()> {
+        let programs = ["--workspace", "--test", "model", "--test", "history", "--test", "on_servers"];
+        let to_tests = ["--ignored", "--skip", LONG];
+        self.stage("engines on database servers", &mut tests(&programs, &to_tests))
     }
 
     /// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.

@@ -1,0 +1,133 @@
+//! A proxy between an engine and its server, which counts round trips and cuts connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What happens to connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// They work.
+    Fair,
+    /// The next commit reaches the server, but its answer is lost.
+    LosesAnswer,
+    /// The next commit does not reach the server.
+    LosesCommit,
+    /// All connections are closed, and new ones, too.
+    Down,
+}
+
+/// A proxy that lives as long as this.
+pub struct Proxy {
+    port: u16,
+    turns: Arc<AtomicU64>,
+    weather: watch::Sender<Weather>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A proxy in front of the host of a URL, and the URL through it.
+    pub async fn before(url: &str) -> (Self, String) {
+        let (scheme, rest) = url.split_once("://").expect("a URL has a scheme");
+        let (authority, path) = rest.split_once('/').expect("it has a database");
+        let (user, upstream) = authority.rsplit_once('@').expect("it has a user");
+        let upstream = upstream.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        let turns = Arc::new(AtomicU64::new(0));
+        let (weather, _) = watch::channel(Weather::Fair);
+        let (counted, changes) = (Arc::clone(&turns), weather.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&upstream).await.expect("the server listens");
+                client.set_nodelay(true).expect("a socket has options");
+                server.set_nodelay(true).expect("a socket has options");
+                tokio::spawn(carry(client, server, Arc::clone(&counted), changes.clone()));
+            }
+        });
+        let through = format!("{scheme}://{user}@127.0.0.1:{port}/{path}");
+        let proxy = Self {
+            port,
+            turns,
+            weather,
+            task,
+        };
+        (proxy, through)
+    }
+
+    /// The round trips since the last call.
+    pub fn take_round_trips(&self) -> u64 {
+        self.turns.swap(0, Ordering::SeqCst)
+    }
+
+    /// Changes what happens to connections.
+    pub fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy({})", self.port)
+    }
+}
+
+/// Carries bytes both ways until one side ends or the weather forbids it.
+async fn carry(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    turns: Arc<AtomicU64>,
+    weather: watch::Sender<Weather>,
+) {
+    let mut changes = weather.subscribe();
+    // The end of one read may be the beginning of a word.
+    let mut tail = Vec::new();
+    let (mut is_asking, mut loses) = (false, false);
+    let (mut question, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        if *changes.borrow_and_update() == Weather::Down {
+            return;
+        }
+        tokio::select! {
+            read = client.read(&mut question) => {
+                let Ok(count @ 1..) = read else { return };
+                if !std::mem::replace(&mut is_asking, true) {
+                    turns.fetch_add(1, Ordering::SeqCst);
+                }
+                let now = *weather.borrow();
+                tail.extend_from_slice(&question[..count]);
+                let commits = tail.windows(8).any(|word| word == b"; COMMIT");
+                let kept = tail.len().saturating_sub(7);
+                tail.drain(..kept);
+                if commits && now == Weather::LosesCommit {
+                    weather.send_replace(Weather::Fair);
+                    return;
+                }
+                if commits && now == Weather::LosesAnswer {
+                    weather.send_replace(Weather::Fair);
+                    loses = true;
+                }
+                if server.write_all(&question[..count]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut answer) => {
+                let Ok(count @ 1..) = read else { return };
+                is_asking = false;
+                if loses || client.write_all(&answer[..count]).await.is_err() {
+                    return;
+                }
+            }
+            _ = changes.changed() => {}
+        }
+    }
+}
