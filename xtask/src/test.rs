@@ -134,7 +134,15 @@ impl Run {
 
     /// Compares the engines on servers with the one in memory, and cuts their connections.
     fn engines(&mut self) -> Result<()> {
-        let programs = ["--workspace", "--test", "model", "--test", "history", "--test", "on_servers"];
+        let programs = [
+            "--workspace",
+            "--test",
+            "model",
+            "--test",
+            "history",
+            "--test",
+            "on_servers",
+        ];
         let to_tests = ["--ignored", "--skip", LONG];
         self.stage("engines on database servers", &mut tests(&programs, &to_tests))
     }

@@ -4,9 +4,9 @@
 use sqlx::MySql;
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 
 use super::action::{Action, Answer};
+use super::pool::PooledConnection;
 use super::{ServerEngine, ServerUrl};
 use crate::{Migrations, SqlError};
 
@@ -21,9 +21,9 @@ pub(super) enum Pools {
 /// A connection.
 pub(super) enum Connection {
     #[cfg(feature = "postgres")]
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PooledConnection<Postgres>),
     #[cfg(feature = "mysql")]
-    Mysql(PoolConnection<MySql>),
+    Mysql(PooledConnection<MySql>),
 }
 
 impl Pools {
@@ -104,12 +104,13 @@ impl Pools {
 }
 
 impl Connection {
-    pub(super) fn close_on_drop(&mut self) {
+    /// Returns the connection to its pool; otherwise it is closed.
+    pub(super) fn give_back(self) {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => connection.close_on_drop(),
+            Self::Postgres(connection) => connection.give_back(),
             #[cfg(feature = "mysql")]
-            Self::Mysql(connection) => connection.close_on_drop(),
+            Self::Mysql(connection) => connection.give_back(),
         }
     }
 

@@ -263,15 +263,8 @@ impl Held {
     }
 
     fn give_back_now(&mut self) {
-        // Dropped, it returns to its pool.
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
+        if let Some(connection) = self.0.take() {
+            connection.give_back();
         }
     }
 }

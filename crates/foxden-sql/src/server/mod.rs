@@ -14,7 +14,7 @@ pub(crate) mod database;
 pub mod fault;
 #[cfg(feature = "mysql")]
 pub mod mysql;
-pub mod pool;
+mod pool;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod url;
@@ -22,6 +22,7 @@ pub mod url;
 pub use fault::Fault;
 #[cfg(feature = "mysql")]
 pub use mysql::MysqlPool;
+pub use pool::PooledConnection;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresPool;
 pub use url::{ServerEngine, ServerUrl};

@@ -4,13 +4,10 @@ mod checks;
 mod migrate;
 pub(super) mod statements;
 
-use std::sync::Arc;
-
 use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlSslMode};
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection};
 
-use super::pool::{Options, ServerPool, connect};
+use super::pool::{Options, PooledConnection, ServerPool, connect};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
 use crate::{Migration, SqlError};
 
@@ -19,8 +16,8 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 /// What both servers understand.
 const SESSION: &str = "autocommit = 1, innodb_lock_wait_timeout = 5, NAMES utf8mb4 COLLATE utf8mb4_bin,
     sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'";
-/// What MariaDB calls it. A write must not land long after its time was given, so nothing runs or idles for longer.
-const MARIADB: &str = ", max_statement_time = 8, idle_write_transaction_timeout = 8";
+/// What MariaDB calls it. A write must not land long after its time was given, so nothing runs or idles for long.
+const MARIADB: &str = ", max_statement_time = 8, idle_write_transaction_timeout = 3";
 /// In MySQL only queries can be bounded.
 const MYSQL: &str = ", max_execution_time = 8000";
 /// A member of a Galera cluster answers once it knows what the others have committed.
@@ -54,16 +51,8 @@ impl MysqlPool {
         // Nothing depends on how it ends.
         drop(connection.close().await);
         tracing::debug!(role, ?flavour, "opened a database");
-        let session: Arc<str> = session(flavour).into();
-        let pool = PoolOptions::new().after_connect(move |connection, _| {
-            let session = Arc::clone(&session);
-            Box::pin(async move {
-                let set = sqlx::raw_sql(AssertSqlSafe(session)).execute(connection).await;
-                set.map(drop)
-            })
-        });
         Ok(Self {
-            pool: ServerPool::new(pool, options, url),
+            pool: ServerPool::new(options, Some(session(flavour)), url),
             flavour,
         })
     }
@@ -78,7 +67,7 @@ impl MysqlPool {
     ///
     /// After any error the transaction has to be left: the server may have ended it, and would commit each further
     /// statement by itself. A connection whose query was dropped has to be closed.
-    pub async fn acquire(&self) -> Result<PoolConnection<MySql>, SqlError> {
+    pub async fn acquire(&self) -> Result<PooledConnection<MySql>, SqlError> {
         self.pool.acquire().await
     }
 
@@ -96,15 +85,12 @@ impl MysqlPool {
     pub async fn check(&self) -> Result<(), SqlError> {
         let mut connection = self.acquire().await?;
         match checks::is_writable(&mut connection).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                connection.close_on_drop();
-                Err(checks::read_only())
+            Ok(true) => {
+                connection.give_back();
+                Ok(())
             }
-            Err(error) => {
-                connection.close_on_drop();
-                Err(self.fault(error))
-            }
+            Ok(false) => Err(checks::read_only()),
+            Err(error) => Err(self.fault(error)),
         }
     }
 

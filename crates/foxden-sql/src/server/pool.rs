@@ -1,11 +1,15 @@
 //! Connections of a server, behind a breaker.
+//!
+//! The pool of the driver asks each connection whether it is still there whenever it is given back. That is a round trip for each use;
+//! here a connection is given back only by those who know that it is fit, and is closed otherwise.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{ConnectOptions, Connection, Database, Pool};
-use tokio::sync::Mutex;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Database, Executor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Passage};
 use super::fault::{self, Fault};
@@ -14,9 +18,7 @@ use crate::SqlError;
 
 /// How long a request waits for a connection while all are in use.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A request that has waited for so long looks whether the server is there.
-const DOUBT: Duration = Duration::from_millis(300);
-/// How long that is known then.
+/// How long the outcome of a trial is trusted.
 const TRUSTED_TRIAL: Duration = Duration::from_secs(1);
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,70 +29,104 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Connections of a server. They are opened when they are needed.
 pub(super) struct ServerPool<D: Database> {
-    pool: Pool<D>,
+    idle: Arc<IdleConnections<D>>,
+    permits: Arc<Semaphore>,
     options: Options<D>,
+    /// What each connection begins with.
+    session: Option<String>,
     breaker: Arc<Breaker>,
     /// Where the server is, for messages.
     place: String,
     /// What an administrator runs when a privilege is missing.
     grant: String,
     /// Held by the request that tries the server.
-    trial: Mutex<()>,
+    trial: tokio::sync::Mutex<()>,
 }
 
 /// The options of a driver.
 pub(super) type Options<D> = <<D as Database>::Connection as Connection>::Options;
 
-impl<D: Database> ServerPool<D> {
-    /// A pool that has no connection yet.
-    pub(super) fn new(pool: PoolOptions<D>, options: Options<D>, url: &ServerUrl) -> Self {
-        let breaker = Arc::<Breaker>::default();
-        let watched = Arc::clone(&breaker);
-        let pool = pool
-            .max_connections(url.pool())
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .idle_timeout(IDLE_TIMEOUT)
-            // A round trip before each use would double the cost of a small query.
-            .test_before_acquire(false)
-            .before_acquire(move |connection, state| {
-                let is_usable = watched.is_usable(state.age, Instant::now());
-                Box::pin(async move {
-                    if is_usable && state.idle_for > TRUSTED_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(is_usable)
-                })
-            });
+/// Connections that no one uses, those given back last at the end.
+struct IdleConnections<D: Database>(Mutex<VecDeque<IdleConnection<D>>>);
+
+struct IdleConnection<D: Database> {
+    connection: D::Connection,
+    opened: Instant,
+    since: Instant,
+}
+
+/// A connection in use. It is closed when it is dropped, since a query may still run on it.
+pub struct PooledConnection<D: Database> {
+    connection: Option<D::Connection>,
+    opened: Instant,
+    idle: Arc<IdleConnections<D>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<D: Database> ServerPool<D>
+where
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    /// A pool that has no connection yet. `session` is a script that each connection begins with.
+    pub(super) fn new(options: Options<D>, session: Option<String>, url: &ServerUrl) -> Self {
+        let permits = usize::try_from(url.pool()).unwrap_or(1);
         Self {
-            pool: pool.connect_lazy_with(options.clone()),
+            idle: Arc::new(IdleConnections(Mutex::default())),
+            permits: Arc::new(Semaphore::new(permits)),
             options,
-            breaker,
+            session,
+            breaker: Arc::default(),
             place: url.place(),
             grant: grant(url),
-            trial: Mutex::new(()),
+            trial: tokio::sync::Mutex::new(()),
         }
     }
 
     /// A connection. [`SqlError::Busy`] if all stay in use, [`SqlError::Unavailable`] at once while the server is known
     /// to be down.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<D>, SqlError> {
+    pub(super) async fn acquire(&self) -> Result<PooledConnection<D>, SqlError> {
         match self.breaker.enter(Instant::now()) {
             Passage::Free => {}
             Passage::Trial => self.try_server().await?,
             Passage::Barred(cause) => return Err(SqlError::Unavailable(cause.into())),
         }
-        let mut acquiring = std::pin::pin!(self.pool.acquire());
-        let acquired = if let Ok(acquired) = tokio::time::timeout(DOUBT, &mut acquiring).await {
-            acquired
-        } else {
-            // All may be in use, or the server may have gone: the driver tries for the whole time, and does not say.
-            self.try_server().await?;
-            acquiring.await
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, permit).await;
+        let permit = permit.map_err(|_| SqlError::Busy)?;
+        let permit = permit.map_err(|closed| SqlError::Unavailable(closed.into()))?;
+        let (connection, opened) = match self.idle_connection().await {
+            Some(found) => found,
+            None => (self.begin_session().await?, Instant::now()),
         };
-        match acquired {
-            Ok(connection) => Ok(connection),
-            Err(sqlx::Error::PoolTimedOut) => Err(SqlError::Busy),
-            Err(error) => Err(self.refused(error)),
+        Ok(PooledConnection {
+            connection: Some(connection),
+            opened,
+            idle: Arc::clone(&self.idle),
+            _permit: permit,
+        })
+    }
+
+    /// A connection that was given back and still works.
+    async fn idle_connection(&self) -> Option<(D::Connection, Instant)> {
+        loop {
+            let IdleConnection {
+                mut connection,
+                opened,
+                since,
+            } = self.idle.take()?;
+            let now = Instant::now();
+            if !self.breaker.is_usable(now.saturating_duration_since(opened), now) {
+                continue;
+            }
+            let is_trusted = now.saturating_duration_since(since) < TRUSTED_IDLE;
+            if is_trusted
+                || matches!(
+                    tokio::time::timeout(CONNECT_TIMEOUT, connection.ping()).await,
+                    Ok(Ok(()))
+                )
+            {
+                return Some((connection, opened));
+            }
         }
     }
 
@@ -106,15 +142,31 @@ impl<D: Database> ServerPool<D> {
         fault::commit_error(error, &self.grant)
     }
 
+    /// Closes the connections. Those in use are closed once they are given back.
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.permits.close();
+        while let Some(idle) = self.idle.take() {
+            // Nothing depends on how it ends.
+            let _ = tokio::time::timeout(CONNECT_TIMEOUT, idle.connection.close()).await;
+        }
     }
 
-    /// A connection of its own, outside of the pool.
+    /// A connection outside of the pool, without the options of a session.
     pub(super) async fn connect(&self) -> Result<D::Connection, SqlError> {
         connect::<D>(&self.options)
             .await
             .map_err(|error| self.refused(error))
+    }
+
+    /// A new connection of the pool.
+    async fn begin_session(&self) -> Result<D::Connection, SqlError> {
+        let mut connection = self.connect().await?;
+        if let Some(session) = &self.session {
+            let session = sqlx::raw_sql(AssertSqlSafe(session.as_str()));
+            let begun = connection.execute(session).await;
+            begun.map_err(|error| self.refused(error))?;
+        }
+        Ok(connection)
     }
 
     /// Connects once to see whether the server answers, unless another request has just done so.
@@ -146,6 +198,60 @@ impl<D: Database> ServerPool<D> {
         SqlError::Unavailable(Box::new(error))
     }
 }
+
+impl<D: Database> IdleConnections<D> {
+    /// The connection that was given back last: those before it may be closed some day.
+    fn take(&self) -> Option<IdleConnection<D>> {
+        self.connections().pop_back()
+    }
+
+    fn put(&self, connection: D::Connection, opened: Instant) {
+        let since = Instant::now();
+        let mut connections = self.connections();
+        connections.push_back(IdleConnection {
+            connection,
+            opened,
+            since,
+        });
+        while connections
+            .front()
+            .is_some_and(|idle| since.saturating_duration_since(idle.since) > IDLE_TIMEOUT)
+        {
+            connections.pop_front();
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, VecDeque<IdleConnection<D>>> {
+        // No code panics under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<D: Database> PooledConnection<D> {
+    /// Returns the connection to its pool. It must have no open transaction, and all answers must have been read.
+    pub fn give_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.idle.put(connection, self.opened);
+        }
+    }
+}
+
+impl<D: Database> Deref for PooledConnection<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        self.connection.as_ref().expect(HELD)
+    }
+}
+
+impl<D: Database> DerefMut for PooledConnection<D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
+        self.connection.as_mut().expect(HELD)
+    }
+}
+
+/// The connection is taken by [`PooledConnection::give_back`] alone, which consumes its holder.
+const HELD: &str = "a connection is held until it is given back";
 
 /// Connects within a bounded time.
 pub(super) async fn connect<D: Database>(options: &Options<D>) -> Result<D::Connection, sqlx::Error> {

@@ -4,18 +4,17 @@ mod checks;
 mod migrate;
 pub(super) mod statements;
 
-use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use super::pool::{Options, ServerPool, connect};
+use super::pool::{Options, PooledConnection, ServerPool, connect};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
 use crate::{Migration, SqlError};
 
 /// The options of each session. A write must not land long after its time was given, so nothing runs or idles for longer.
 const SESSION: [(&str, &str); 4] = [
     ("statement_timeout", "8000"),
-    ("idle_in_transaction_session_timeout", "8000"),
+    ("idle_in_transaction_session_timeout", "3500"),
     ("lock_timeout", "5000"),
     ("client_min_messages", "warning"),
 ];
@@ -50,7 +49,7 @@ impl PostgresPool {
         // Nothing depends on how it ends.
         drop(connection.close().await);
         Ok(Self {
-            pool: ServerPool::new(PoolOptions::new(), options, url),
+            pool: ServerPool::new(options, None, url),
             has_pooler: url.has_pooler,
             begin: [
                 "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -66,7 +65,7 @@ impl PostgresPool {
     ///
     /// A connection on which an error occurred, or whose query was dropped, should be rolled back or closed before it
     /// returns to the pool.
-    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, SqlError> {
+    pub async fn acquire(&self) -> Result<PooledConnection<Postgres>, SqlError> {
         self.pool.acquire().await
     }
 
@@ -101,17 +100,13 @@ impl PostgresPool {
     /// Whether the server answers and may be written to.
     pub async fn check(&self) -> Result<(), SqlError> {
         let mut connection = self.acquire().await?;
-        let checked = checks::is_writable(&mut connection).await;
-        match checked {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                connection.close_on_drop();
-                Err(checks::read_only())
+        match checks::is_writable(&mut connection).await {
+            Ok(true) => {
+                connection.give_back();
+                Ok(())
             }
-            Err(error) => {
-                connection.close_on_drop();
-                Err(self.fault(error))
-            }
+            Ok(false) => Err(checks::read_only()),
+            Err(error) => Err(self.fault(error)),
         }
     }
 

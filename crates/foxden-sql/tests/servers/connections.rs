@@ -22,7 +22,7 @@ async fn each_session_is_bounded_and_strict(server: TestServer) {
     let expected: &[(&str, &str)] = match server {
         TestServer::Postgres => &[
             ("SHOW statement_timeout", "8s"),
-            ("SHOW idle_in_transaction_session_timeout", "8s"),
+            ("SHOW idle_in_transaction_session_timeout", "3500ms"),
             ("SHOW lock_timeout", "5s"),
             ("SHOW search_path", namespace.name()),
             ("SHOW application_name", "foxden test"),
@@ -32,7 +32,7 @@ async fn each_session_is_bounded_and_strict(server: TestServer) {
             ("SELECT @@tx_isolation", "READ-COMMITTED"),
             ("SELECT @@collation_connection", "utf8mb4_bin"),
             ("SELECT CONCAT(@@max_statement_time, '')", "8.000000"),
-            ("SELECT CONCAT(@@idle_write_transaction_timeout, '')", "8"),
+            ("SELECT CONCAT(@@idle_write_transaction_timeout, '')", "3"),
             ("SELECT CONCAT(@@innodb_lock_wait_timeout, '')", "5"),
             ("SELECT CONCAT(@@autocommit + 0, '')", "1"),
         ],

@@ -54,12 +54,16 @@ impl Pool {
             Self::Postgres(pool) => {
                 let mut connection = pool.acquire().await?;
                 let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(text))).await;
-                row.map(|row| row.get(0)).map_err(|error| pool.fault(error))
+                let row = row.map_err(|error| pool.fault(error))?;
+                connection.give_back();
+                Ok(row.get(0))
             }
             Self::Mysql(pool) => {
                 let mut connection = pool.acquire().await?;
                 let row = connection.fetch_one(sqlx::query(AssertSqlSafe(text))).await;
-                row.map(|row| row.get(0)).map_err(|error| pool.fault(error))
+                let row = row.map_err(|error| pool.fault(error))?;
+                connection.give_back();
+                Ok(row.get(0))
             }
         }
     }

@@ -3,7 +3,7 @@
 -- Texts are stored as bytes: collations would treat different texts as equal.
 
 -- One row for each user with a write or a staged part. Writers lock it first.
-CREATE TABLE sync_user (
+CREATE TABLE IF NOT EXISTS sync_user (
     uid bigint NOT NULL PRIMARY KEY,
     -- The highest time of the user's writes; zero before the first.
     modified bigint NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE sync_user (
     next_number bigint NOT NULL
 ) ENGINE = InnoDB;
 
-CREATE TABLE sync_collection (
+CREATE TABLE IF NOT EXISTS sync_collection (
     uid bigint NOT NULL,
     name varbinary(32) NOT NULL,
     -- Its objects have this number. A collection that is deleted and created again has another one.
@@ -26,7 +26,7 @@ CREATE TABLE sync_collection (
     PRIMARY KEY (uid, name)
 ) ENGINE = InnoDB;
 
-CREATE TABLE sync_object (
+CREATE TABLE IF NOT EXISTS sync_object (
     uid bigint NOT NULL,
     collection bigint NOT NULL,
     id varbinary(256) NOT NULL,
@@ -42,7 +42,7 @@ CREATE TABLE sync_object (
     KEY sync_object_expiry (expiry, uid)
 ) ENGINE = InnoDB;
 
-CREATE TABLE sync_batch (
+CREATE TABLE IF NOT EXISTS sync_batch (
     uid bigint NOT NULL,
     number bigint NOT NULL,
     name varbinary(64) NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE sync_batch (
 ) ENGINE = InnoDB;
 
 -- The patches of one request of a batch, encoded by the program.
-CREATE TABLE sync_part (
+CREATE TABLE IF NOT EXISTS sync_part (
     uid bigint NOT NULL,
     batch bigint NOT NULL,
     part bigint NOT NULL,
@@ -68,7 +68,7 @@ CREATE TABLE sync_part (
 ) ENGINE = InnoDB;
 
 -- Deleted collections whose objects are still to be removed.
-CREATE TABLE sync_dropped (
+CREATE TABLE IF NOT EXISTS sync_dropped (
     uid bigint NOT NULL,
     collection bigint NOT NULL,
     PRIMARY KEY (uid, collection)

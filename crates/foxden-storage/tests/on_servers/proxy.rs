@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// What happens to connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +23,10 @@ pub enum Weather {
 
 /// A proxy that lives as long as this.
 pub struct Proxy {
-    port: u16,
     turns: Arc<AtomicU64>,
     weather: watch::Sender<Weather>,
-    task: tokio::task::JoinHandle<()>,
+    /// Ends with the proxy.
+    _task: JoinSet<()>,
 }
 
 impl Proxy {
@@ -40,20 +41,21 @@ impl Proxy {
         let turns = Arc::new(AtomicU64::new(0));
         let (weather, _) = watch::channel(Weather::Fair);
         let (counted, changes) = (Arc::clone(&turns), weather.clone());
-        let task = tokio::spawn(async move {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&upstream).await.expect("the server listens");
                 client.set_nodelay(true).expect("a socket has options");
                 server.set_nodelay(true).expect("a socket has options");
-                tokio::spawn(carry(client, server, Arc::clone(&counted), changes.clone()));
+                connections.spawn(carry(client, server, Arc::clone(&counted), changes.clone()));
             }
         });
         let through = format!("{scheme}://{user}@127.0.0.1:{port}/{path}");
         let proxy = Self {
-            port,
             turns,
             weather,
-            task,
+            _task: task,
         };
         (proxy, through)
     }
@@ -66,18 +68,6 @@ impl Proxy {
     /// Changes what happens to connections.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Proxy({})", self.port)
     }
 }
 

@@ -1,6 +1,10 @@
 //! One connection to a database server, and the values that its statements take and return.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Either};
+
+use foxden_sql::server::PooledConnection;
 
 use super::fault::Fault;
 use crate::engine::Corrupt;
@@ -12,14 +16,15 @@ use sqlx::postgres::{PgArguments, PgRow, Postgres};
 
 /// A connection that was taken from the pool. Dropped without [`Self::give_back`], it is closed: the server ends its
 /// transaction.
-pub(super) struct Connection(Option<Kind>);
-
-enum Kind {
+pub(super) enum Connection {
     #[cfg(feature = "postgres")]
-    Postgres(sqlx::pool::PoolConnection<Postgres>),
+    Postgres(PooledConnection<Postgres>),
     #[cfg(feature = "mysql")]
-    Mysql(sqlx::pool::PoolConnection<MySql>),
+    Mysql(PooledConnection<MySql>),
 }
+
+/// How long the answer to a statement is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The dialect of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,31 +71,21 @@ impl Dialect {
 }
 
 impl Connection {
-    #[cfg(feature = "postgres")]
-    pub(super) const fn postgres(connection: sqlx::pool::PoolConnection<Postgres>) -> Self {
-        Self(Some(Kind::Postgres(connection)))
-    }
-
-    #[cfg(feature = "mysql")]
-    pub(super) const fn mysql(connection: sqlx::pool::PoolConnection<MySql>) -> Self {
-        Self(Some(Kind::Mysql(connection)))
-    }
-
     /// Returns the rows of a statement, whose placeholders are question marks.
     pub(super) async fn fetch(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Fault> {
-        match self.kind()? {
+        match self {
             #[cfg(feature = "postgres")]
-            Kind::Postgres(connection) => {
+            Self::Postgres(connection) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
-                let rows = connection.fetch_all(query).await?;
+                let rows = answered(connection.fetch_all(query)).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
             #[cfg(feature = "mysql")]
-            Kind::Mysql(connection) => {
+            Self::Mysql(connection) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(sql.to_owned()), mysql_arguments(args)?);
-                let rows = connection.fetch_all(query).await?;
+                let rows = answered(connection.fetch_all(query)).await?;
                 Ok(rows.into_iter().map(Row::Mysql).collect())
             }
         }
@@ -98,51 +93,48 @@ impl Connection {
 
     /// Executes a statement and returns the number of rows that it changed.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Fault> {
-        match self.kind()? {
+        match self {
             #[cfg(feature = "postgres")]
-            Kind::Postgres(connection) => {
+            Self::Postgres(connection) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
-                Ok(connection.execute(query).await?.rows_affected())
+                Ok(answered(connection.execute(query)).await?.rows_affected())
             }
             #[cfg(feature = "mysql")]
-            Kind::Mysql(connection) => {
+            Self::Mysql(connection) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(sql.to_owned()), mysql_arguments(args)?);
-                Ok(connection.execute(query).await?.rows_affected())
+                Ok(answered(connection.execute(query)).await?.rows_affected())
             }
         }
     }
 
     /// Sends several statements without values at once, and returns the rows of each.
     pub(super) async fn script(&mut self, sql: String) -> Result<Vec<Vec<Row>>, Fault> {
-        match self.kind()? {
+        match self {
             #[cfg(feature = "postgres")]
-            Kind::Postgres(connection) => answers(&mut **connection, sql, Row::Postgres).await,
+            Self::Postgres(connection) => answered(answers(&mut **connection, sql, Row::Postgres)).await,
             #[cfg(feature = "mysql")]
-            Kind::Mysql(connection) => answers(&mut **connection, sql, Row::Mysql).await,
+            Self::Mysql(connection) => answered(answers(&mut **connection, sql, Row::Mysql)).await,
         }
     }
 
     /// Returns the connection to the pool. It must have no open transaction.
-    pub(super) fn give_back(mut self) {
-        self.0 = None;
-    }
-
-    fn kind(&mut self) -> Result<&mut Kind, Fault> {
-        self.0.as_mut().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
+    pub(super) fn give_back(self) {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => connection.give_back(),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(connection) => connection.give_back(),
+        }
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        match &mut self.0 {
-            #[cfg(feature = "postgres")]
-            Some(Kind::Postgres(connection)) => connection.close_on_drop(),
-            #[cfg(feature = "mysql")]
-            Some(Kind::Mysql(connection)) => connection.close_on_drop(),
-            None => {}
-        }
+/// Waits for an answer of the server, but not for long: after a cut in the network none comes. The server itself gives up earlier.
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Fault> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),
     }
 }
 
@@ -150,7 +142,7 @@ async fn answers<'c, C, DB>(
     connection: C,
     sql: String,
     row: impl Fn(DB::Row) -> Row,
-) -> Result<Vec<Vec<Row>>, Fault>
+) -> Result<Vec<Vec<Row>>, sqlx::Error>
 where
     DB: sqlx::Database,
     C: sqlx::Executor<'c, Database = DB>,

@@ -72,9 +72,9 @@ impl Server {
     pub(super) async fn acquire(&self) -> Result<Connection, EngineError> {
         let connection = match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.acquire().await.map(Connection::postgres),
+            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
             #[cfg(feature = "mysql")]
-            Self::Mysql(pool) => pool.acquire().await.map(Connection::mysql),
+            Self::Mysql(pool) => pool.acquire().await.map(Connection::Mysql),
         };
         connection.map_err(refusal)
     }

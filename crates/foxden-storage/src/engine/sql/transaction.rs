@@ -11,7 +11,7 @@ use super::id_list::{padded, padded_ids, placeholders};
 use super::state::{Batch, Collection, UserState};
 
 /// How long, in milliseconds, a transaction may hold the lock before it commits. The server ends a transaction whose client is
-/// silent for [`super::IDLE_MILLIS`]. Together they are less than [`super::AS_OF_SECONDS`].
+/// silent for three and a half seconds. Together they are less than [`super::AS_OF_SECONDS`].
 const MAX_MILLIS: i64 = 6000;
 
 /// An open transaction that holds the lock of a user's row. Dropped without an end, its connection is closed.
