@@ -16,7 +16,7 @@ use foxden_storage::{
 use proxy::{Proxy, Weather};
 
 /// A store on a server, behind a proxy.
-struct Ground {
+struct TestStore {
     ctx: TestContext,
     proxy: Proxy,
     /// The URL of the server itself.
@@ -24,7 +24,7 @@ struct Ground {
     namespace: TestNamespace,
 }
 
-impl Ground {
+impl TestStore {
     async fn new(server: TestServer) -> Self {
         Self::with(server, "").await
     }
@@ -108,8 +108,8 @@ on_servers! {
 }
 
 async fn calls_take_few_round_trips(server: TestServer) {
-    let ground = Box::pin(Ground::with(server, "&pool=1")).await;
-    let Ground { ctx, proxy, .. } = &ground;
+    let store = Box::pin(TestStore::with(server, "&pool=1")).await;
+    let TestStore { ctx, proxy, .. } = &store;
     let one = Query::one(collection("history"), id("b0000000001"));
     let all = Query::all(collection("history"), Fields::Whole);
     // The first of each prepares its statements.
@@ -140,12 +140,12 @@ async fn calls_take_few_round_trips(server: TestServer) {
 }
 
 async fn writers_of_the_same_objects_count_them_once(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let other = ground.another().await;
+    let store = Box::pin(TestStore::new(server)).await;
+    let other = store.another().await;
     for round in 0..20 {
         let patches = hundred(&format!("r{round}x"));
         let (here, there) = tokio::join!(
-            ground.ctx.upsert("history", patches.clone()),
+            store.ctx.upsert("history", patches.clone()),
             other.upsert("history", patches)
         );
         assert_ne!(here, there);
@@ -156,24 +156,24 @@ async fn writers_of_the_same_objects_count_them_once(server: TestServer) {
 }
 
 async fn a_write_whose_answer_was_lost_has_happened_once(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
     let before = ctx.put("bookmarks", "a", "one").await;
-    ground.proxy.set(Weather::LosesAnswer);
+    store.proxy.set(Weather::LosesAnswer);
     ctx.clock.advance_millis(1000);
     let time = ctx.put("bookmarks", "a", "two").await;
     assert!(time > before);
-    let other = ground.another().await;
+    let other = store.another().await;
     let stored = other.get("bookmarks", "a").await.expect("it is stored");
     assert_eq!((stored.payload.as_str(), stored.modified), ("two", time));
     assert_eq!(other.held("bookmarks").await.map(|held| held.count), Some(1));
 }
 
 async fn a_commit_that_did_not_arrive_changes_nothing(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
     let before = ctx.put("bookmarks", "a", "one").await;
-    ground.proxy.set(Weather::LosesCommit);
+    store.proxy.set(Weather::LosesCommit);
     let lost = ctx
         .try_write(Write::new(Change::Upsert {
             collection: collection("bookmarks"),
@@ -187,12 +187,12 @@ async fn a_commit_that_did_not_arrive_changes_nothing(server: TestServer) {
 }
 
 async fn a_part_whose_answer_was_lost_is_in_its_batch_once(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
     let batch = ctx.open("bookmarks", [payload("a", "one")]).await;
-    ground.proxy.set(Weather::LosesAnswer);
+    store.proxy.set(Weather::LosesAnswer);
     ctx.append("bookmarks", &batch, [payload("b", "two")]).await;
-    ground.proxy.set(Weather::LosesAnswer);
+    store.proxy.set(Weather::LosesAnswer);
     ctx.commit("bookmarks", &batch).await;
     assert_eq!(ctx.held("bookmarks").await.map(|held| held.count), Some(2));
     let again = ctx.try_commit("bookmarks", &batch).await;
@@ -200,17 +200,17 @@ async fn a_part_whose_answer_was_lost_is_in_its_batch_once(server: TestServer) {
 }
 
 async fn service_returns_with_the_server(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
     ctx.put("bookmarks", "a", "one").await;
-    ground.proxy.set(Weather::Down);
+    store.proxy.set(Weather::Down);
     for _ in 0..3 {
         let refused = ctx.engine.summary(ctx.user, Detail::Times).await;
         assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
         let refused = ctx.engine.check().await;
         assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
     }
-    ground.proxy.set(Weather::Fair);
+    store.proxy.set(Weather::Fair);
     let mut tries = 0;
     while ctx.engine.summary(ctx.user, Detail::Times).await.is_err() {
         tries += 1;
@@ -240,13 +240,13 @@ async fn processes_create_the_tables_at_once(server: TestServer) {
 }
 
 async fn another_process_adds_a_column(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
     let whole = Query::all(collection("bookmarks"), Fields::Whole);
     ctx.put("bookmarks", "a", "one").await;
     ctx.page(&whole).await;
     for table in ["sync_object", "sync_user", "sync_collection", "sync_batch"] {
-        ground
+        store
             .namespace
             .run(&format!("ALTER TABLE {table} ADD COLUMN later bigint"))
             .await;
@@ -259,8 +259,8 @@ async fn another_process_adds_a_column(server: TestServer) {
 }
 
 async fn deleted_data_is_removed_while_others_write(server: TestServer) {
-    let ground = Box::pin(Ground::new(server)).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
     let big: Vec<Patch> = (0..4)
         .map(|number| payload(&format!("big{number}"), &"x".repeat(1 << 20)))
         .collect();
@@ -275,8 +275,8 @@ async fn deleted_data_is_removed_while_others_write(server: TestServer) {
 }
 
 async fn one_user_does_not_take_all_connections(server: TestServer) {
-    let ground = Box::pin(Ground::with(server, "&pool=2")).await;
-    let ctx = &ground.ctx;
+    let store = Box::pin(TestStore::with(server, "&pool=2")).await;
+    let ctx = &store.ctx;
     ctx.put("bookmarks", "a", "one").await;
     let mut writes = tokio::task::JoinSet::new();
     for number in 0..20 {
