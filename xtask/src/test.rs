@@ -23,6 +23,10 @@ const PROGRAM: [&str; 3] = ["--workspace", "--test", "process"];
 /// The tests with a browser.
 const BROWSER: [&str; 3] = ["--workspace", "--test", "firefox"];
 
+/// The tests of accounts, and the databases that they run with once more, as they are called in `FOXDEN_TEST_REGISTER`.
+const RULES: [&str; 3] = ["--workspace", "--test", "rules"];
+const REGISTERS: [(&str, &str); 2] = [("postgres", "PostgreSQL"), ("mariadb", "MariaDB")];
+
 /// The module of long tests: they are ignored, and run by `--long` alone.
 const LONG: &str = "long::";
 
@@ -86,6 +90,7 @@ impl Run {
             let name = "all that needs nothing but this checkout and database servers";
             self.stage(name, &mut tests(&["--workspace"], &[]))?;
             self.engines()?;
+            self.registers()?;
             self.whole_program()?;
             self.proxies()?;
             self.fuzz_briefly()?;
@@ -147,6 +152,17 @@ impl Run {
         self.stage("engines on database servers", &mut tests(&programs, &to_tests))
     }
 
+    /// Runs the tests of accounts with their registers on database servers, all at once: they wait for their servers more
+    /// than they compute.
+    fn registers(&mut self) -> Result<()> {
+        let stages = REGISTERS.map(|(word, name)| {
+            let mut command = tests(&RULES, &["--test-threads=4", "--skip", LONG]);
+            command.env("FOXDEN_TEST_REGISTER", word);
+            (format!("accounts on {name}"), command)
+        });
+        self.side_by_side(stages.into())
+    }
+
     /// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.
     fn whole_program(&mut self) -> Result<()> {
         let mut to_tests = vec!["--ignored", "--skip", "proxies::", "--skip", LONG];
@@ -200,7 +216,8 @@ impl Run {
                 "each_loopback_name",
             ];
             let mut flows = tests(&PROGRAM, &of_clients);
-            self.stage(&name, flows.env("FOXDEN_TEST_PROXY", proxy))?;
+            flows.env("FOXDEN_TEST_PROXY", proxy);
+            self.side_by_side(vec![(name, flows)])?;
         }
         Ok(())
     }
@@ -243,12 +260,48 @@ impl Run {
     /// Runs `cargo test`, prints its output and counts the results.
     fn stage(&mut self, name: &str, command: &mut Command) -> Result<()> {
         println!("\n== {name}");
+        self.tally.begin("");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let is_good = print_lines(command, |line| {
             self.tally.read(line);
             true
         })?;
         self.tally.stage_ended(name, is_good);
+        Ok(())
+    }
+
+    /// Runs stages at once, whose tests run in others, too, with another setting: each counts again. The output of a stage
+    /// comes when it has ended.
+    fn side_by_side(&mut self, stages: Vec<(String, Command)>) -> Result<()> {
+        let running: Vec<_> = stages
+            .into_iter()
+            .map(|(name, mut command)| {
+                println!("\n== {name}: has begun");
+                command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+                let thread = std::thread::spawn(move || {
+                    let mut output = Vec::new();
+                    let is_good = print_lines(&mut command, |line| {
+                        output.push(line.to_owned());
+                        false
+                    });
+                    is_good.map(|is_good| (output, is_good))
+                });
+                (name, thread)
+            })
+            .collect();
+        for (name, thread) in running {
+            let ended = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let (output, is_good) = ended?;
+            println!("\n== {name}");
+            self.tally.begin(&name);
+            for line in output {
+                println!("{line}");
+                self.tally.read(&line);
+            }
+            self.tally.stage_ended(&name, is_good);
+        }
         Ok(())
     }
 }

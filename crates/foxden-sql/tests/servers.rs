@@ -6,10 +6,14 @@
 
 #[path = "servers/connections.rs"]
 mod connections;
+#[path = "servers/lossy_line.rs"]
+mod lossy_line;
 #[path = "servers/migrations.rs"]
 mod migrations;
 #[path = "servers/support.rs"]
 mod support;
+#[path = "servers/transactions.rs"]
+mod transactions;
 #[path = "servers/unsuitable.rs"]
 mod unsuitable;
 
@@ -102,7 +106,12 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
-    let all = [connections::tests(), migrations::tests(), unsuitable::tests()];
+    let all = [
+        connections::tests(),
+        migrations::tests(),
+        transactions::tests(),
+        unsuitable::tests(),
+    ];
     let all = all.into_iter().flatten();
     let tests: Vec<_> = all.filter(|test| arguments.choose(test)).collect();
     if arguments.lists {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// The results of all tests so far. A test that runs again in a later stage counts once, with its last result.
+/// The results of all tests so far. A test that runs again in a later stage counts once, with its last result, unless the
+/// stage has a setting of its own.
 #[derive(Debug, Default)]
 pub struct Tally {
     results: BTreeMap<String, TestResult>,
+    /// What the stage that is read runs its tests with, and the program whose tests come.
+    setting: String,
     program: String,
     has_failed: bool,
 }
@@ -18,16 +21,29 @@ enum TestResult {
 }
 
 impl Tally {
+    /// Says that the lines to come are of another stage. With a setting, its tests count beside those of the same name;
+    /// without one (empty), they are those of other stages.
+    pub fn begin(&mut self, setting: &str) {
+        self.setting = match setting {
+            "" => String::new(),
+            setting => format!("{setting}: "),
+        };
+        self.program.clear();
+    }
+
     /// Reads one line of the output.
     pub fn read(&mut self, line: &str) {
         let line = line.trim();
-        // Test names repeat between programs, so the program's name is put before them.
+        // Test names repeat between programs, and paths of programs between packages, so the name of the program's file,
+        // which repeats nowhere, is put before them.
         if let Some(program) = line
             .strip_prefix("Running ")
             .or_else(|| line.strip_prefix("Doc-tests "))
         {
-            let (program, _) = program.split_once(" (").unwrap_or((program, ""));
-            self.program = format!("{program} ");
+            let (path, file) = program.split_once(" (").unwrap_or((program, ""));
+            let file = file.trim_end_matches(')');
+            let (_, file) = file.rsplit_once('/').unwrap_or(("", file));
+            self.program = format!("{path} {file} ");
             return;
         }
         if line.starts_with("test result:") {
@@ -49,7 +65,7 @@ impl Tally {
             _ => return,
         };
         let name = name.trim_end_matches(" - should panic");
-        self.take(format!("{}{name}", self.program), result);
+        self.take(format!("{}{}{name}", self.setting, self.program), result);
     }
 
     /// Counts a check that is not a test of cargo.
@@ -64,7 +80,8 @@ impl Tally {
         );
     }
 
-    /// Notes the result of a stage. A stage that failed without a failed test did not build or was killed.
+    /// Notes the result of the stage that began last. A stage that failed without a failed test did not build or was
+    /// killed.
     pub fn stage_ended(&mut self, name: &str, is_good: bool) {
         let has_failures = self.results.values().any(|result| *result == TestResult::Failed);
         if !is_good && !has_failures {
@@ -110,7 +127,7 @@ impl Tally {
     }
 
     fn take(&mut self, name: String, result: TestResult) {
-        // Two packages may have a program with the same path; a success must not hide a failure.
+        // A test may run again; a success must not hide a failure.
         let slot = self.results.entry(name).or_insert(TestResult::Passed);
         if *slot != TestResult::Failed {
             *slot = result;
@@ -143,6 +160,33 @@ mod tests {
         tally.read("test time::tests::two ... ok");
         assert_eq!(tally.counts(), "3 passed, 0 failed, 0 skipped");
         assert!(tally.is_good());
+    }
+
+    #[test]
+    fn a_setting_of_its_own_has_counts_of_its_own() {
+        let of_rules =
+            "Running tests/rules/main.rs (target/debug/deps/rules-1)\ntest a ... ok\ntest b ... ok\n";
+        let mut tally = tally_of(of_rules);
+        tally.begin("PostgreSQL");
+        of_rules.lines().for_each(|line| tally.read(line));
+        assert_eq!(tally.counts(), "4 passed, 0 failed, 0 skipped");
+        tally.begin("MariaDB");
+        tally.read("Running tests/rules/main.rs (target/debug/deps/rules-1)");
+        tally.read("test a ... ignored, no server");
+        tally.begin("");
+        of_rules.lines().for_each(|line| tally.read(line));
+        assert_eq!(tally.counts(), "4 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn programs_with_the_same_path_are_told_apart() {
+        let tally = tally_of(
+            "Running unittests src/lib.rs (target/debug/deps/a-1)\n\
+             test tests::one ... ignored\n\
+             Running unittests src/lib.rs (target/debug/deps/b-2)\n\
+             test tests::one ... ok\n",
+        );
+        assert_eq!(tally.counts(), "1 passed, 0 failed, 1 skipped");
     }
 
     #[test]
