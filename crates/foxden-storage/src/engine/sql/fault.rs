@@ -16,10 +16,26 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Returns whether the same transaction may succeed when it is run again: it met another one. The codes decide, as the texts
-    /// vary: 40001, 40P01 and 55P03 of PostgreSQL, 1213 and 1205 of MySQL.
+    /// Returns whether the same transaction may succeed when it is run again on the same connection: it met another one. The codes
+    /// decide, as the texts vary: 40001, 40P01 and 55P03 of PostgreSQL, 1213 and 1205 of MySQL.
     pub(super) fn may_succeed_again(&self) -> bool {
-        matches!(self, Self::Server(error) if matches!(fault::classify(error), fault::Fault::Repeat | fault::Fault::StaleStatement))
+        self.class() == Some(fault::Fault::Repeat)
+    }
+
+    /// Returns whether the connection is of no use any more, and another one may be: it is lost, or has statements that were prepared
+    /// for other tables. What was not to be committed has not happened.
+    pub(super) fn is_of_the_connection(&self) -> bool {
+        matches!(
+            self.class(),
+            Some(fault::Fault::StaleStatement | fault::Fault::ConnectionLost)
+        )
+    }
+
+    fn class(&self) -> Option<fault::Fault> {
+        match self {
+            Self::Server(error) => Some(fault::classify(error)),
+            Self::Refused(_) | Self::Overdue => None,
+        }
     }
 }
 

@@ -134,12 +134,16 @@ impl SqlEngine {
                 }
                 Err(AttemptFault::Failed(fault)) => fault,
             };
-            if !fault.may_succeed_again() {
+            let is_repeated = fault.may_succeed_again() || fault.is_of_the_connection();
+            if !is_repeated || attempt == ATTEMPTS {
                 return Err(self.server.error(fault));
             }
-            tracing::debug!(user = user.0, attempt, ?fault, "a transaction met another one");
-            if attempt < ATTEMPTS {
+            tracing::debug!(user = user.0, attempt, ?fault, "a transaction is repeated");
+            if fault.may_succeed_again() {
                 self.pause(attempt).await;
+            } else {
+                // It is noted, so that connections of the same age are not tried.
+                drop(self.server.error(fault));
             }
             connection = self.server.acquire().await?;
         }
@@ -395,10 +399,20 @@ impl Engine for SqlEngine {
     async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
         let _turn = self.readers.enter(user).await?;
         let horizon = self.horizon();
-        let mut connection = self.server.acquire().await?;
+        let dialect = self.server.dialect();
         let now = self.clock.now();
-        let summary = read::summary(&mut connection, self.server.dialect(), user, detail, now).await;
-        let summary = self.after_read(connection, summary)?;
+        // Once more if the connection was of no use.
+        let mut attempt = 1;
+        let summary = loop {
+            let mut connection = self.server.acquire().await?;
+            match read::summary(&mut connection, dialect, user, detail, now).await {
+                Err(fault) if attempt < ATTEMPTS && fault.is_of_the_connection() => {
+                    drop(self.server.error(fault));
+                    attempt += 1;
+                }
+                summary => break self.after_read(connection, summary)?,
+            }
+        };
         Ok(Summary {
             as_of: summary.modified.max(horizon),
             ..summary
@@ -408,10 +422,19 @@ impl Engine for SqlEngine {
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
         let _turn = self.readers.enter(user).await?;
         let horizon = self.horizon();
-        let mut connection = self.server.acquire().await?;
+        let dialect = self.server.dialect();
         let now = self.clock.now();
-        let page = read::page(&mut connection, self.server.dialect(), user, query, now).await;
-        let page = self.after_read(connection, page)?;
+        let mut attempt = 1;
+        let page = loop {
+            let mut connection = self.server.acquire().await?;
+            match read::page(&mut connection, dialect, user, query, now).await {
+                Err(fault) if attempt < ATTEMPTS && fault.is_of_the_connection() => {
+                    drop(self.server.error(fault));
+                    attempt += 1;
+                }
+                page => break self.after_read(connection, page)?,
+            }
+        };
         Ok(Page {
             as_of: page.as_of.max(horizon),
             ..page

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foxden_model::{SyncTime, UserId};
+use foxden_model::{ObjectId, SyncTime, UserId};
 
 use super::connection::{Arg, Connection, Dialect, Row as SqlRow};
 use super::fault::Fault;
@@ -77,6 +77,9 @@ pub(super) async fn page(
     now: SyncTime,
 ) -> Result<Page, Fault> {
     let user = user.0.cast_signed();
+    if let Some(id) = query.single_object() {
+        return single(connection, user, query, id, now).await;
+    }
     let start = match &query.cursor {
         Cursor::Start => Start { skip: 0, after: None },
         Cursor::Skip(skip) => Start {
@@ -122,8 +125,58 @@ pub(super) async fn page(
     Ok(page)
 }
 
+/// Returns the page of one object: the most frequent query.
+async fn single(
+    connection: &mut Connection,
+    user: i64,
+    query: &Query,
+    id: &ObjectId,
+    now: SyncTime,
+) -> Result<Page, Fault> {
+    let sql = "SELECT u.modified, u.closed, c.modified, o.modified, o.sortindex, o.expiry, o.id, o.parent_id,
+               o.predecessor_id, o.payload
+               FROM sync_user u LEFT JOIN sync_collection c ON c.uid = u.uid AND c.name = ?
+               LEFT JOIN sync_object o ON o.uid = c.uid AND o.collection = c.number AND o.id = ?
+               AND (o.expiry IS NULL OR o.expiry > ?)
+               WHERE u.uid = ?";
+    let args = [
+        Arg::Text(query.collection.as_str()),
+        Arg::Text(id.as_str()),
+        Arg::Int(Some(now.hundredths())),
+        Arg::Int(Some(user)),
+    ];
+    let rows = connection.fetch(sql, &args).await?;
+    let mut page = Page {
+        rows: Arc::default(),
+        modified: None,
+        as_of: SyncTime::ZERO,
+        next: None,
+        expiry: None,
+    };
+    let Some(row) = rows.first() else { return Ok(page) };
+    check_open(row.int(1)?)?;
+    page.as_of = SyncTime::from_hundredths(row.int(0)?);
+    page.modified = row.number(2)?.map(SyncTime::from_hundredths);
+    let Some(modified) = row.number(3)? else {
+        return Ok(page);
+    };
+    let mut objects = Rows::default();
+    objects.push(Row {
+        id: row.text(6)?,
+        payload: row.blob_text(9)?.unwrap_or_default(),
+        modified: SyncTime::from_hundredths(modified),
+        sortindex: row.number(4)?,
+        parent_id: row.blob_text(7)?,
+        predecessor_id: row.blob_text(8)?,
+    });
+    objects.shrink_to_fit();
+    page.rows = Arc::new(objects);
+    page.expiry = row.number(5)?.map(SyncTime::from_hundredths);
+    Ok(page)
+}
+
 /// One statement for the times and the objects: the parts of a union see the same state. A page is bounded by the bytes before each
-/// object; a single object needs no bound.
+/// object.
 fn page_statement<'a>(
     dialect: Dialect,
     user: i64,
@@ -152,28 +205,31 @@ fn page_statement<'a>(
             format!("({}) o", statement.sql),
             "NULL AS parent_id, NULL AS predecessor_id, NULL AS payload",
         )
-    } else if query.single_object().is_some() {
-        let whole = "o.id, o.modified, o.sortindex, o.expiry, o.parent_id, o.predecessor_id, o.payload";
-        let statement = search.statement(dialect, whole, user, start, limit);
-        args.extend(statement.args);
-        (
-            format!("({}) o", statement.sql),
-            "o.parent_id, o.predecessor_id, o.payload",
-        )
     } else {
-        // The running sum is made of thin rows; only those that the page can hold get their payloads.
-        let columns = format!("{thin}, o.uid, o.collection, o.size");
+        // Only the objects that the page can hold get their payloads, by a running sum.
+        let (thin_columns, payload, join) = bounded(dialect);
+        let columns = format!("{thin}, o.size, {thin_columns}");
         let statement = search.statement(dialect, &columns, user, start, limit);
-        args.extend(statement.args);
-        args.push(Arg::Int(Some(i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX))));
+        let bytes = Arg::Int(Some(i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX)));
         let objects = format!(
-            "(SELECT w.id, w.modified, w.sortindex, w.expiry, p.parent_id, p.predecessor_id, p.payload
+            "(SELECT w.id, w.modified, w.sortindex, w.expiry, {payload}
              FROM (SELECT t.*, sum(size) OVER (ORDER BY {by} ROWS UNBOUNDED PRECEDING) - size AS before_it
-                   FROM ({}) t) w
-             LEFT JOIN sync_object p
-             ON p.uid = w.uid AND p.collection = w.collection AND p.id = w.id AND w.before_it <= ?) o",
+                   FROM ({}) t) w {join}) o",
             statement.sql
         );
+        // The bound stands before or after the rest.
+        match dialect {
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => {
+                args.push(bytes);
+                args.extend(statement.args);
+            }
+            #[cfg(feature = "mysql")]
+            Dialect::Mysql => {
+                args.extend(statement.args);
+                args.push(bytes);
+            }
+        }
         (objects, "o.parent_id, o.predecessor_id, o.payload")
     };
     let by = order(search.order, "o.");
@@ -182,6 +238,26 @@ fn page_statement<'a>(
          FROM {objects} ORDER BY {by})"
     );
     (sql, args)
+}
+
+/// The columns of the rows that are summed up besides the thin ones, the columns of the answer with the bound, and a join.
+/// `PostgreSQL` carries payloads along at no cost; `MySQL` writes them to a temporary table, so they are looked up afterwards.
+const fn bounded(dialect: Dialect) -> (&'static str, &'static str, &'static str) {
+    match dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => (
+            "o.parent_id, o.predecessor_id, o.payload",
+            "w.parent_id, w.predecessor_id, CASE WHEN w.before_it <= ? THEN w.payload END AS payload",
+            "",
+        ),
+        #[cfg(feature = "mysql")]
+        Dialect::Mysql => (
+            "o.uid, o.collection",
+            "p.parent_id, p.predecessor_id, p.payload",
+            "LEFT JOIN sync_object p
+             ON p.uid = w.uid AND p.collection = w.collection AND p.id = w.id AND w.before_it <= ?",
+        ),
+    }
 }
 
 /// Puts the objects into a page, until it is full.
@@ -223,9 +299,6 @@ fn fill(page: &mut Page, objects: &[&SqlRow], query: &Query, most: usize) -> Res
             key,
             tie: row.id.into(),
         });
-        if query.single_object().is_some() {
-            page.expiry = object.number(3)?.map(SyncTime::from_hundredths);
-        }
     }
     rows.shrink_to_fit();
     page.rows = Arc::new(rows);
