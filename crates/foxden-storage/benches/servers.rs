@@ -42,7 +42,7 @@ enum Driver {
 /// Either side of a comparison.
 enum Side {
     Engine(Box<SqlEngine>),
-    Driver(Driver),
+    Driver(Box<Driver>),
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -70,7 +70,7 @@ async fn compare(server: TestServer) {
     };
     let driver = driver.expect("the server can be used");
     driver.prepare().await;
-    let driver = Arc::new(Side::Driver(driver));
+    let driver = Arc::new(Side::Driver(Box::new(driver)));
     let name = match server {
         TestServer::Postgres => "PostgreSQL",
         TestServer::Mariadb => "MariaDB",

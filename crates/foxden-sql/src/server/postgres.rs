@@ -71,14 +71,14 @@ impl PostgresPool {
 
     /// Begins a transaction. Where a pooler stands before the server, it sets the session options, too.
     pub async fn begin(&self, connection: &mut PgConnection, isolation: Isolation) -> Result<(), SqlError> {
-        let begun = sqlx::raw_sql(self.begin_text(isolation))
-            .execute(connection)
-            .await;
+        let text = AssertSqlSafe(self.begin_text(isolation));
+        let begun = sqlx::raw_sql(text).execute(connection).await;
         begun.map(drop).map_err(|error| self.fault(error))
     }
 
-    fn begin_text(&self, isolation: Isolation) -> AssertSqlSafe<&str> {
-        AssertSqlSafe(self.begin[isolation as usize].as_str())
+    /// The script that begins a transaction, to be sent together with its first statements.
+    pub fn begin_text(&self, isolation: Isolation) -> &str {
+        &self.begin[isolation as usize]
     }
 
     /// Whether statements may stay prepared: to be given to `persistent` of each query. Behind a pooler they may not, and

@@ -53,7 +53,7 @@ async fn begin(
     connection: &mut PgConnection,
     isolation: Isolation,
 ) -> Result<Answer, sqlx::Error> {
-    let text = pool.begin_text(isolation);
+    let text = sqlx::AssertSqlSafe(pool.begin_text(isolation));
     sqlx::raw_sql(text).execute(connection).await?;
     Ok(Answer::default())
 }

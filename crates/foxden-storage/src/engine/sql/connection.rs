@@ -1,5 +1,7 @@
 //! One connection to a database server, and the values that its statements take and return.
 
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Either};
@@ -18,9 +20,20 @@ use sqlx::postgres::{PgArguments, PgRow, Postgres};
 /// transaction.
 pub(super) enum Connection {
     #[cfg(feature = "postgres")]
-    Postgres(PooledConnection<Postgres>),
+    Postgres(PooledConnection<Postgres>, Pooler),
     #[cfg(feature = "mysql")]
     Mysql(PooledConnection<MySql>),
+}
+
+/// What stands between the program and PostgreSQL.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Debug)]
+pub(super) enum Pooler {
+    /// Nothing.
+    None,
+    /// A pooler such as pgbouncer, which gives each transaction another session. No statement may stay prepared, and none may stand
+    /// outside a transaction, which this script begins: another client's answer would come back.
+    BetweenTransactions(Arc<str>),
 }
 
 /// How long the answer to a statement is waited for.
@@ -75,9 +88,10 @@ impl Connection {
     pub(super) async fn fetch(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Fault> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => {
+            Self::Postgres(connection, pooler) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
+                let query = query.persistent(matches!(pooler, Pooler::None));
                 let rows = answered(connection.fetch_all(query)).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
@@ -95,9 +109,10 @@ impl Connection {
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Fault> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => {
+            Self::Postgres(connection, pooler) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
+                let query = query.persistent(matches!(pooler, Pooler::None));
                 Ok(answered(connection.execute(query)).await?.rows_affected())
             }
             #[cfg(feature = "mysql")]
@@ -113,17 +128,51 @@ impl Connection {
     pub(super) async fn script(&mut self, sql: String) -> Result<Vec<Vec<Row>>, Fault> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => answered(answers(&mut **connection, sql, Row::Postgres)).await,
+            Self::Postgres(connection, _) => answered(answers(&mut **connection, sql, Row::Postgres)).await,
             #[cfg(feature = "mysql")]
             Self::Mysql(connection) => answered(answers(&mut **connection, sql, Row::Mysql)).await,
         }
+    }
+
+    /// The script that begins a transaction.
+    pub(super) fn begin_text(&self) -> &str {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, Pooler::BetweenTransactions(begin)) => begin,
+            _ => "BEGIN",
+        }
+    }
+
+    /// Begins what belongs to no transaction; behind a pooler that is one nevertheless.
+    pub(super) async fn begin_alone(&mut self) -> Result<(), Fault> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, Pooler::BetweenTransactions(begin)) => {
+                let begin = begin.to_string();
+                self.script(begin).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends what [`Self::begin_alone`] began, and returns the connection to the pool.
+    pub(super) async fn end_alone(mut self) -> Result<(), Fault> {
+        match &self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, Pooler::BetweenTransactions(_)) => {
+                self.script("COMMIT".to_owned()).await?;
+            }
+            _ => {}
+        }
+        self.give_back();
+        Ok(())
     }
 
     /// Returns the connection to the pool. It must have no open transaction.
     pub(super) fn give_back(self) {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => connection.give_back(),
+            Self::Postgres(connection, _) => connection.give_back(),
             #[cfg(feature = "mysql")]
             Self::Mysql(connection) => connection.give_back(),
         }

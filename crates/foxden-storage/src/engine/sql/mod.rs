@@ -306,10 +306,9 @@ impl SqlEngine {
         let now = self.clock.now();
         let until = until.min(now);
         let dialect = self.server.dialect();
-        let mut connection = self.server.acquire().await?;
+        let mut connection = self.server.acquire_alone().await?;
         let expired = purge::find_expired(&mut connection, until, most).await;
-        let expired = expired.map_err(|fault| self.server.error(fault))?;
-        connection.give_back();
+        let expired = self.after_read(connection, expired).await?;
         let mut rows = 0;
         for (user, expired) in expired {
             let command = Command::PurgeExpired(&expired, until);
@@ -323,12 +322,11 @@ impl SqlEngine {
             self.run(user, Command::EndBatch(batch)).await?;
             rows += 1;
         }
-        let mut connection = self.server.acquire().await?;
+        let mut connection = self.server.acquire_alone().await?;
         let removed = purge::purge_deleted(&mut connection, dialect, most - rows.min(most)).await;
         let removed = removed.map_err(|fault| self.server.error(fault))?;
         let left = purge::is_left(&mut connection, dialect, until, now).await;
-        let has_more = left.map_err(|fault| self.server.error(fault))?;
-        connection.give_back();
+        let has_more = self.after_read(connection, left).await?;
         rows += removed;
         Ok(PurgeChunk {
             rows,
@@ -338,9 +336,9 @@ impl SqlEngine {
     }
 
     async fn expired_batch(&self, now: SyncTime) -> Result<Option<(UserId, i64)>, EngineError> {
-        let mut connection = self.server.acquire().await?;
+        let mut connection = self.server.acquire_alone().await?;
         let found = purge::find_expired_batch(&mut connection, now).await;
-        self.after_read(connection, found)
+        self.after_read(connection, found).await
     }
 }
 
@@ -404,13 +402,13 @@ impl Engine for SqlEngine {
         // Once more if the connection was of no use.
         let mut attempt = 1;
         let summary = loop {
-            let mut connection = self.server.acquire().await?;
+            let mut connection = self.server.acquire_alone().await?;
             match read::summary(&mut connection, dialect, user, detail, now).await {
                 Err(fault) if attempt < ATTEMPTS && fault.is_of_the_connection() => {
                     drop(self.server.error(fault));
                     attempt += 1;
                 }
-                summary => break self.after_read(connection, summary)?,
+                summary => break self.after_read(connection, summary).await?,
             }
         };
         Ok(Summary {
@@ -426,13 +424,13 @@ impl Engine for SqlEngine {
         let now = self.clock.now();
         let mut attempt = 1;
         let page = loop {
-            let mut connection = self.server.acquire().await?;
+            let mut connection = self.server.acquire_alone().await?;
             match read::page(&mut connection, dialect, user, query, now).await {
                 Err(fault) if attempt < ATTEMPTS && fault.is_of_the_connection() => {
                     drop(self.server.error(fault));
                     attempt += 1;
                 }
-                page => break self.after_read(connection, page)?,
+                page => break self.after_read(connection, page).await?,
             }
         };
         Ok(Page {
@@ -478,12 +476,12 @@ impl Engine for SqlEngine {
         let Some(first) = after.map_or(Some(i64::MIN), |after| after.0.cast_signed().checked_add(1)) else {
             return Ok(Vec::new());
         };
-        let mut connection = self.server.acquire().await?;
+        let mut connection = self.server.acquire_alone().await?;
         let sql = "SELECT uid FROM sync_user WHERE uid >= ? AND modified > 0 ORDER BY uid LIMIT ?";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let args = [Arg::Int(Some(first)), Arg::Int(Some(limit))];
         let rows = connection.fetch(sql, &args).await;
-        let rows = self.after_read(connection, rows)?;
+        let rows = self.after_read(connection, rows).await?;
         let users = rows
             .iter()
             .map(|row| row.int(0).map(|uid| UserId(uid.cast_unsigned())));
@@ -509,21 +507,15 @@ impl Engine for SqlEngine {
 
 impl SqlEngine {
     /// Gives the connection of a read back, unless the read failed.
-    fn after_read<T>(
+    async fn after_read<T>(
         &self,
         connection: connection::Connection,
         answer: Result<T, Fault>,
     ) -> Result<T, EngineError> {
-        match answer {
-            Ok(value) => {
-                connection.give_back();
-                Ok(value)
-            }
-            Err(Fault::Refused(error)) => {
-                connection.give_back();
-                Err(error)
-            }
-            Err(fault) => Err(self.server.error(fault)),
+        if matches!(answer, Ok(_) | Err(Fault::Refused(_))) {
+            let ended = connection.end_alone().await;
+            ended.map_err(|fault| self.server.error(fault))?;
         }
+        answer.map_err(|fault| self.server.error(fault))
     }
 }

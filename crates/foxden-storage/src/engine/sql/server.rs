@@ -2,12 +2,14 @@
 
 #[cfg(feature = "mysql")]
 use foxden_sql::server::MysqlPool;
-#[cfg(feature = "postgres")]
-use foxden_sql::server::PostgresPool;
 use foxden_sql::server::ServerEngine;
 use foxden_sql::server::ServerUrl;
+#[cfg(feature = "postgres")]
+use foxden_sql::server::{PostgresPool, postgres::Isolation};
 use foxden_sql::{Migration, SqlError};
 
+#[cfg(feature = "postgres")]
+use super::connection::Pooler;
 use super::connection::{Connection, Dialect};
 use super::fault::Fault;
 use crate::engine::EngineError;
@@ -20,7 +22,7 @@ const ROLE: &str = "foxden-objects";
 /// The connections of a server.
 pub(super) enum Server {
     #[cfg(feature = "postgres")]
-    Postgres(PostgresPool),
+    Postgres(PostgresPool, Pooler),
     #[cfg(feature = "mysql")]
     Mysql(MysqlPool),
 }
@@ -47,7 +49,12 @@ impl Server {
             ServerEngine::Postgres => {
                 let pool = PostgresPool::open(url, ROLE).await?;
                 pool.migrate(VERSION_TABLE, POSTGRES).await?;
-                Ok(Self::Postgres(pool))
+                let pooler = if pool.is_persistent() {
+                    Pooler::None
+                } else {
+                    Pooler::BetweenTransactions(pool.begin_text(Isolation::ReadCommitted).into())
+                };
+                Ok(Self::Postgres(pool, pooler))
             }
             #[cfg(feature = "mysql")]
             ServerEngine::Mysql => {
@@ -63,7 +70,7 @@ impl Server {
     pub(super) const fn dialect(&self) -> Dialect {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => Dialect::Postgres,
+            Self::Postgres(..) => Dialect::Postgres,
             #[cfg(feature = "mysql")]
             Self::Mysql(_) => Dialect::Mysql,
         }
@@ -72,11 +79,22 @@ impl Server {
     pub(super) async fn acquire(&self) -> Result<Connection, EngineError> {
         let connection = match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            Self::Postgres(pool, pooler) => {
+                let connection = pool.acquire().await;
+                connection.map(|connection| Connection::Postgres(connection, pooler.clone()))
+            }
             #[cfg(feature = "mysql")]
             Self::Mysql(pool) => pool.acquire().await.map(Connection::Mysql),
         };
         connection.map_err(refusal)
+    }
+
+    /// A connection for statements that belong to no transaction.
+    pub(super) async fn acquire_alone(&self) -> Result<Connection, EngineError> {
+        let mut connection = self.acquire().await?;
+        let begun = connection.begin_alone().await;
+        begun.map_err(|fault| self.error(fault))?;
+        Ok(connection)
     }
 
     /// The error of an engine for a fault; a lost connection is noted.
@@ -86,7 +104,7 @@ impl Server {
             Fault::Overdue => EngineError::Unavailable("a transaction took too long".into()),
             Fault::Server(error) => refusal(match self {
                 #[cfg(feature = "postgres")]
-                Self::Postgres(pool) => pool.fault(error),
+                Self::Postgres(pool, _) => pool.fault(error),
                 #[cfg(feature = "mysql")]
                 Self::Mysql(pool) => pool.fault(error),
             }),
@@ -96,7 +114,7 @@ impl Server {
     pub(super) async fn check(&self) -> Result<(), EngineError> {
         let checked = match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.check().await,
+            Self::Postgres(pool, _) => pool.check().await,
             #[cfg(feature = "mysql")]
             Self::Mysql(pool) => pool.check().await,
         };
@@ -106,7 +124,7 @@ impl Server {
     pub(super) async fn close(&self) {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool, _) => pool.close().await,
             #[cfg(feature = "mysql")]
             Self::Mysql(pool) => pool.close().await,
         }

@@ -45,7 +45,9 @@ impl UserTransaction {
              SELECT number, name, collection, opened, parts, objects, bytes, mark FROM sync_batch \
              WHERE uid = {user} AND ended = 0 ORDER BY number"
         );
-        let mut answers = connection.script(format!("BEGIN; {lock}")).await?;
+        let mut answers = connection
+            .script(format!("{}; {lock}", connection.begin_text()))
+            .await?;
         let mut state = UserState::read(&answers)?;
         if state.is_none() {
             let insert = format!(
