@@ -61,7 +61,8 @@ pub(super) fn refusal(error: &sqlx::Error, url: &ServerUrl) -> SqlError {
 
 /// Refuses a server that cannot keep what this program promises.
 pub(super) async fn check(connection: &mut PgConnection, url: &ServerUrl) -> Result<(), SqlError> {
-    let read = sqlx::query(STATE).persistent(false).fetch_one(connection).await;
+    // As plain text, which a pooler passes on whole.
+    let read = sqlx::Executor::fetch_one(connection, sqlx::raw_sql(STATE)).await;
     let row = read.map_err(|error| refusal(&error, url))?;
     let column = |error: sqlx::Error| SqlError::Unavailable(Box::new(error));
     if row.try_get::<i64, _>(0).map_err(column)? < OLDEST {
