@@ -297,6 +297,6 @@ fn now() -> i64 {
 }
 
 fn print_line(line: impl Display) {
-    // Nobody reads what cannot be printed.
+    // A line that cannot be printed is lost, and so is the pipe that it was for.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
