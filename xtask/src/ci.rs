@@ -4,11 +4,11 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::cargo::{cargo, passes};
+use crate::cargo::{cargo, passes, target_dir};
 use crate::{test, tidy};
 
-/// Formatting, lints, tidy, documents, then all tests.
-pub fn run() -> Result<bool> {
+/// Formatting, lints, tidy, documents, then all tests. With `is_long` the slim builds as well, each of which takes minutes.
+pub fn run(is_long: bool) -> Result<bool> {
     let mut is_good = true;
     is_good &= step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     is_good &= step(
@@ -20,7 +20,28 @@ pub fn run() -> Result<bool> {
     documents.env("RUSTDOCFLAGS", "-D warnings");
     is_good &= step("documents", documents)?;
     is_good &= deny()?;
+    if is_long {
+        is_good &= slim_builds()?;
+    }
     is_good &= test::run(&[])?;
+    Ok(is_good)
+}
+
+/// The program with SQLite alone, and with each kind of database server alone. It compiles without warnings.
+fn slim_builds() -> Result<bool> {
+    let mut is_good = true;
+    for (features, name) in [
+        ("", "SQLite alone"),
+        ("postgres", "PostgreSQL"),
+        ("mysql", "MySQL and MariaDB"),
+    ] {
+        let mut check = cargo(&["check", "-p", "foxden-server", "--no-default-features"]);
+        check.args(["--features", features]);
+        check.env("RUSTFLAGS", "-D warnings");
+        // Other features and flags would have everything built again.
+        check.env("CARGO_TARGET_DIR", target_dir().join("slim"));
+        is_good &= step(&format!("a slim build with {name}"), check)?;
+    }
     Ok(is_good)
 }
 

@@ -36,7 +36,7 @@ usage: cargo xtask <command>
                  set up what the tests need, then run all of them; --long adds the long
                  ones, --clusters those with clusters of database servers; with
                  filters, only the tests with such names
-  ci             formatting, lints, tidy, documents, then the tests
+  ci [--long]    formatting, lints, tidy, documents, then the tests; with --long slim builds, too
   tidy           check the rules that can be checked automatically; --update
                  regenerates the generated pages
   engines up|down|status [NAME...]
@@ -73,7 +73,8 @@ fn run(args: &[&str]) -> Result<bool> {
     match args {
         ["test", rest @ ..] => test::run(rest),
         ["engines", rest @ ..] => engines::command(rest),
-        ["ci"] => ci::run(),
+        ["ci"] => ci::run(false),
+        ["ci", "--long"] => ci::run(true),
         ["tidy"] => tidy::run(),
         ["tidy", "--update"] => tidy::update(),
         ["golden", rest @ ..] => golden::run(rest),

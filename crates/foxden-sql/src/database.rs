@@ -7,10 +7,8 @@ use std::sync::Arc;
 use crate::embedded::{Embedded, EmbeddedTransaction, EmbeddedTx};
 use crate::repeat::Repeats;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use crate::server::{
-    ServerUrl,
-    database::{ServerDatabase, ServerTransaction, ServerTx},
-};
+use crate::server::database::{ServerDatabase, ServerTransaction, ServerTx};
+use crate::server::{ServerEngine, ServerUrl};
 use crate::waiting::QueueDepths;
 use crate::{Migrations, Row, SqlError, Value};
 
@@ -75,11 +73,16 @@ impl Database {
     /// owner can read it; or as the URL of a database of a server: see [`crate::ServerUrl`].
     pub async fn open(location: &str, migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
         let migrations = migrations.into();
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
-        if crate::ServerEngine::of(location).is_some() {
+        if ServerEngine::of(location).is_some() {
             let url: ServerUrl = location.parse()?;
-            let database = Box::pin(ServerDatabase::open(&url, migrations)).await?;
-            return Ok(Self::new(Backend::Server(Arc::new(database))));
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            {
+                let database = Box::pin(ServerDatabase::open(&url, migrations)).await?;
+                return Ok(Self::new(Backend::Server(Arc::new(database))));
+            }
+            // Such a URL is refused when it is read.
+            #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+            return Err(SqlError::UnknownEngine(url.to_string()));
         }
         let path = match location.split_once(':') {
             Some(("sqlite", path)) => path.trim_start_matches("//"),

@@ -40,6 +40,9 @@ pub enum SqlError {
     /// Name a database that this program can open.
     #[error("no engine is known for {0}")]
     UnknownEngine(String),
+    /// Take a program that was built with the driver of this kind of server.
+    #[error("this program was built without {0}")]
+    LeftOut(&'static str),
     /// Repeat the transaction from its first statement: the database took it back, so that others could go on
     /// (a serialization failure, a deadlock, a lock that was waited for too long).
     #[error("the database took the transaction back")]

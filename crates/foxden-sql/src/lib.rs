@@ -20,7 +20,6 @@ pub mod folder_lock;
 pub mod migration;
 pub mod origin;
 mod repeat;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod server;
 mod sqlite;
 #[cfg(feature = "testing")]
@@ -39,7 +38,6 @@ pub use origin::QueryOrigin;
 pub use server::MysqlPool;
 #[cfg(feature = "postgres")]
 pub use server::PostgresPool;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use server::{ServerEngine, ServerUrl};
 pub use value::{FromValue, Nullable, Row, Value};
 pub use waiting::QueueDepths;

@@ -7,21 +7,33 @@
 //! - [`database`], [`connection`]: a [`crate::Database`] of a server, and what its connections do
 //! - [`fault`]: what an error of the driver means for its caller
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod action;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod breaker;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod connection;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) mod database;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod fault;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod pool;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg_attr(
+    not(all(feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "an engine that is left out reads none of it")
+)]
 pub mod url;
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use fault::Fault;
 #[cfg(feature = "mysql")]
 pub use mysql::MysqlPool;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use pool::PooledConnection;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresPool;
@@ -29,6 +41,7 @@ pub use url::{ServerEngine, ServerUrl};
 
 /// Turns the `?` placeholders of a statement into `$1`, `$2`, …, which PostgreSQL wants. A question mark in a quoted
 /// text or name stays.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub fn numbered(statement: &str) -> String {
     let mut text = String::with_capacity(statement.len() + 16);
     let (mut number, mut quote) = (0, None);
@@ -50,7 +63,7 @@ pub fn numbered(statement: &str) -> String {
     text
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "postgres", feature = "mysql")))]
 mod tests {
     use super::numbered;
 

@@ -86,6 +86,15 @@ impl ServerEngine {
         }
     }
 
+    /// [`SqlError::LeftOut`] unless this program was built with the driver.
+    const fn check_built_in(self) -> Result<(), SqlError> {
+        match self {
+            Self::Postgres if cfg!(not(feature = "postgres")) => Err(SqlError::LeftOut("PostgreSQL")),
+            Self::Mysql if cfg!(not(feature = "mysql")) => Err(SqlError::LeftOut("MySQL and MariaDB")),
+            Self::Postgres | Self::Mysql => Ok(()),
+        }
+    }
+
     const fn scheme(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -243,6 +252,7 @@ impl FromStr for ServerUrl {
                 "it begins with postgres://, mysql:// or mariadb://",
             )
         })?;
+        engine.check_built_in()?;
         let rest = text.split_once("://").map_or("", |(_, rest)| rest);
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use foxden_model::{Clock, Rng};
 
 use foxden_sql::SqlError;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 use foxden_sql::server::{ServerEngine, ServerUrl};
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -40,7 +39,6 @@ enum Kind {
         folder: Option<PathBuf>,
         shards: Option<u32>,
     },
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
     Server(ServerUrl),
 }
 
@@ -123,6 +121,12 @@ pub async fn open(
             })?;
             Ok(Arc::new(engine))
         }
+        // Such a URL is refused when it is read.
+        #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+        Kind::Server(url) => Err(OpenError::Server {
+            place: url.to_string(),
+            source: SqlError::UnknownEngine(url.to_string()),
+        }),
     }
 }
 
@@ -132,7 +136,6 @@ impl StoreUrl {
         match self.0 {
             Kind::Memory => "memory",
             Kind::Sqlite { .. } => "sqlite",
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
             Kind::Server(ref url) => match url.engine() {
                 ServerEngine::Postgres => "postgres",
                 ServerEngine::Mysql => "mysql",
@@ -150,7 +153,6 @@ impl StoreUrl {
         match &self.0 {
             Kind::Memory => false,
             Kind::Sqlite { folder, .. } => folder.as_ref().unwrap_or(&options.default_folder).is_dir(),
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
             Kind::Server(_) => true,
         }
     }
@@ -160,8 +162,8 @@ impl FromStr for StoreUrl {
     type Err = BadStoreUrl;
 
     fn from_str(text: &str) -> Result<Self, BadStoreUrl> {
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
-        if ServerEngine::of(text).is_some_and(is_built_in) {
+        // A server whose driver is left out is refused by name.
+        if ServerEngine::of(text).is_some() {
             return text
                 .parse()
                 .map(|url| Self(Kind::Server(url)))
@@ -176,15 +178,6 @@ impl FromStr for StoreUrl {
             "sqlite" => parse_sqlite(path, options).map(Self),
             _ => Err(BadStoreUrl::UnknownEngine),
         }
-    }
-}
-
-/// Returns whether this program was built with the engine.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-const fn is_built_in(engine: ServerEngine) -> bool {
-    match engine {
-        ServerEngine::Postgres => cfg!(feature = "postgres"),
-        ServerEngine::Mysql => cfg!(feature = "mysql"),
     }
 }
 
