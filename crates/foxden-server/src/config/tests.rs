@@ -39,8 +39,9 @@ fn the_ready_made_files_are_right() {
     let all = read(include_str!("../../../../config/all-in-one.toml"));
     let node = read(include_str!("../../../../config/storage.toml"));
     let registration = read(include_str!("../../../../config/registration.toml"));
-    let served = [&all, &node, &registration].map(|config| config.listeners[0].surfaces.len());
-    assert_eq!(served, [6, 2, 5]);
+    let shared = read(include_str!("../../../../config/shared.toml"));
+    let served = [&all, &node, &registration, &shared].map(|config| config.listeners[0].surfaces.len());
+    assert_eq!(served, [6, 2, 5, 6]);
     assert_eq!(registration.tokens.nodes.first(), node.server.public_url.as_ref());
 }
 

@@ -77,6 +77,35 @@ impl Server {
         self.resume()
     }
 
+    /// Starts it again on another port, for a balancer at this public URL.
+    pub(crate) fn move_behind(&mut self, url: &str) -> Result<()> {
+        self.stop();
+        self.port = free_port()?;
+        url.clone_into(&mut self.url);
+        self.is_public_url_set = true;
+        self.resume()
+    }
+
+    /// Starts one more with the same public URL and environment, and a data folder of its own.
+    pub(crate) fn start_another(&self, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let mut server = Self {
+            process: None,
+            folder: folder.to_owned(),
+            port: free_port()?,
+            url: self.url.clone(),
+            is_public_url_set: self.is_public_url_set,
+            environment: self.environment.clone(),
+        };
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Where it listens itself.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Sets a variable of its environment from the next start on.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));

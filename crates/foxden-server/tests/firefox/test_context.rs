@@ -112,6 +112,11 @@ impl TestContext {
         Ok(browser)
     }
 
+    /// The folder of this scenario.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

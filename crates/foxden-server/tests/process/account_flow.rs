@@ -4,6 +4,8 @@
 
 mod command_line;
 
+use std::process::Output;
+
 use crate::program::{Folder, Start};
 use foxden_test_support::client::browser::{DESKTOP, Session, signer};
 use foxden_test_support::client::hex;
@@ -14,9 +16,37 @@ use serde_json::json;
 
 const ANN: &str = "ann@example.org";
 
+/// Runs a command of the operator.
+pub type Operator<'a> = &'a dyn Fn(&[&str]) -> Output;
+
+/// Runs each scenario against one process.
+macro_rules! at_one_process {
+    ($($scenario:ident),* $(,)?) => {
+        mod one_process {
+            use super::*;
+
+            $(#[test]
+            fn $scenario() {
+                let folder = Folder::new();
+                let program = Start::on(&folder).serve();
+                let operator = |command: &[&str]| Start::on(&folder).run(command);
+                super::$scenario(&Server::at(program.url()), &operator);
+            })*
+        }
+    };
+}
+
+at_one_process!(
+    two_devices_share_one_store,
+    a_new_password_keeps_the_store_and_ends_other_sessions,
+    a_forgotten_password_ends_in_an_empty_store,
+    a_closed_account_leaves_nothing,
+    a_browser_signs_out,
+);
+
 /// The code that waits for Ann, as the operator sees it.
-fn waiting_code(folder: &Folder) -> String {
-    let shown = Start::on(folder).run(&["user", "code", ANN]);
+fn waiting_code(operator: Operator) -> String {
+    let shown = operator(&["user", "code", ANN]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(
         shown.status.success(),
@@ -28,19 +58,14 @@ fn waiting_code(folder: &Folder) -> String {
     code.unwrap_or_else(|| panic!("no code in: {text}")).to_owned()
 }
 
-#[test]
-fn two_devices_share_one_store() {
-    let folder = Folder::new();
-    let program = Start::on(&folder).serve();
-    let server = Server::at(program.url());
-
-    let first = Session::sign_up(&server, ANN, "correct horse").connect("Ann’s laptop");
+pub fn two_devices_share_one_store(server: &Server, _: Operator) {
+    let first = Session::sign_up(server, ANN, "correct horse").connect("Ann’s laptop");
     let store = first.store();
     store.send(Call::get("/storage/meta/global")).expect(404);
     store.put("meta", "global", "{\"storageVersion\":5}").expect(200);
     store.put("bookmarks", "dfx3kk0aaaaa", "sealed").expect(200);
 
-    let second = Session::sign_in(&server, ANN, "correct horse").connect("Ann’s desktop");
+    let second = Session::sign_in(server, ANN, "correct horse").connect("Ann’s desktop");
     assert_eq!(second.session.uid, first.session.uid);
     assert_eq!(
         second.sync_key, first.sync_key,
@@ -64,13 +89,9 @@ fn two_devices_share_one_store() {
     status.expect_errno(401, 110);
 }
 
-#[test]
-fn a_new_password_keeps_the_store_and_ends_other_sessions() {
-    let folder = Folder::new();
-    let program = Start::on(&folder).serve();
-    let server = Server::at(program.url());
-    let first = Session::sign_up(&server, ANN, "old password").connect("laptop");
-    let other = Session::sign_in(&server, ANN, "old password").connect("desktop");
+pub fn a_new_password_keeps_the_store_and_ends_other_sessions(server: &Server, _: Operator) {
+    let first = Session::sign_up(server, ANN, "old password").connect("laptop");
+    let other = Session::sign_in(server, ANN, "old password").connect("desktop");
     let store = first.store();
     store.put("bookmarks", "dfx3kk0aaaaa", "sealed").expect(200);
     let access = other.access_token(OLDSYNC).expect(200).text_of("access_token");
@@ -83,21 +104,17 @@ fn a_new_password_keeps_the_store_and_ends_other_sessions() {
     assert_eq!(refused.text_of("status"), "invalid-credentials");
     let exists = server.send(&Call::get(format!("/v1/account/status?uid={}", changed.uid)));
     assert_eq!(exists.expect(200).json()["exists"], true);
-    Session::try_sign_in(&server, ANN, "old password").expect_errno(400, 103);
+    Session::try_sign_in(server, ANN, "old password").expect_errno(400, 103);
 
     let connected = changed.connect("laptop");
     assert_eq!(connected.sync_key, first.sync_key, "the key and its name stay");
     assert_eq!(connected.store().uid(), store.uid());
-    let again = Session::sign_in(&server, ANN, "new password").connect("desktop");
+    let again = Session::sign_in(server, ANN, "new password").connect("desktop");
     assert_eq!(again.store().payload("bookmarks", "dfx3kk0aaaaa"), "sealed");
 }
 
-#[test]
-fn a_forgotten_password_ends_in_an_empty_store() {
-    let folder = Folder::new();
-    let program = Start::on(&folder).serve();
-    let server = Server::at(program.url());
-    let before = Session::sign_up(&server, ANN, "soon forgotten").connect("laptop");
+pub fn a_forgotten_password_ends_in_an_empty_store(server: &Server, operator: Operator) {
+    let before = Session::sign_up(server, ANN, "soon forgotten").connect("laptop");
     let old = before.store();
     old.put("bookmarks", "dfx3kk0aaaaa", "sealed").expect(200);
 
@@ -112,7 +129,7 @@ fn a_forgotten_password_ends_in_an_empty_store() {
     let wrong = json!({ "code": "0".repeat(32) });
     let verify = |code| Call::post("/v1/password/forgot/verify_code", code).signed(&forgot);
     server.send(&verify(&wrong)).expect_errno(400, 105);
-    let code = json!({ "code": waiting_code(&folder) });
+    let code = json!({ "code": waiting_code(operator) });
     let right = server.send(&verify(&code)).expect(200);
 
     let fresh = Stretched::v1(ANN, "fresh password");
@@ -123,7 +140,7 @@ fn a_forgotten_password_ends_in_an_empty_store() {
 
     let status = before.session.send(Call::get("/v1/session/status"));
     status.expect_errno(401, 110);
-    let after = Session::sign_in(&server, ANN, "fresh password").connect("laptop");
+    let after = Session::sign_in(server, ANN, "fresh password").connect("laptop");
     assert_eq!(after.session.uid, before.session.uid, "the account stays");
     assert_ne!(after.sync_key.client_state, before.sync_key.client_state);
     let new = after.store();
@@ -142,12 +159,8 @@ fn a_forgotten_password_ends_in_an_empty_store() {
     );
 }
 
-#[test]
-fn a_closed_account_leaves_nothing() {
-    let folder = Folder::new();
-    let program = Start::on(&folder).serve();
-    let server = Server::at(program.url());
-    let browser = Session::sign_up(&server, ANN, "correct horse").connect("laptop");
+pub fn a_closed_account_leaves_nothing(server: &Server, _: Operator) {
+    let browser = Session::sign_up(server, ANN, "correct horse").connect("laptop");
     let store = browser.store();
     store.put("bookmarks", "dfx3kk0aaaaa", "sealed").expect(200);
     let access = browser.access_token(OLDSYNC).expect(200).text_of("access_token");
@@ -163,12 +176,12 @@ fn a_closed_account_leaves_nothing() {
     status.expect_errno(401, 110);
     let exists = Call::get(format!("/v1/account/status?uid={}", browser.session.uid));
     assert_eq!(server.send(&exists).expect(200).json()["exists"], false);
-    Session::try_sign_in(&server, ANN, "correct horse").expect_errno(400, 102);
+    Session::try_sign_in(server, ANN, "correct horse").expect_errno(400, 102);
     browser.ask_tokenserver_with(&access).expect(401);
     store.put("bookmarks", "dfx3kk0aaaaa", "late").expect(401);
     store.send(Call::get("/storage/bookmarks")).expect(401);
 
-    let again = Session::sign_up(&server, ANN, "another horse").connect("laptop");
+    let again = Session::sign_up(server, ANN, "another horse").connect("laptop");
     assert_ne!(again.session.uid, browser.session.uid);
     let fresh = again.store();
     assert_ne!(fresh.uid(), store.uid(), "no number is given out twice");
@@ -177,13 +190,9 @@ fn a_closed_account_leaves_nothing() {
         .expect(404);
 }
 
-#[test]
-fn a_browser_signs_out() {
-    let folder = Folder::new();
-    let program = Start::on(&folder).serve();
-    let server = Server::at(program.url());
-    let browser = Session::sign_up(&server, ANN, "correct horse").connect("laptop");
-    let other = Session::sign_in(&server, ANN, "correct horse").connect("desktop");
+pub fn a_browser_signs_out(server: &Server, _: Operator) {
+    let browser = Session::sign_up(server, ANN, "correct horse").connect("laptop");
+    let other = Session::sign_in(server, ANN, "correct horse").connect("desktop");
     let access = browser.access_token(OLDSYNC).expect(200).text_of("access_token");
 
     let destroy = Call::post("/v1/session/destroy?service=sync", &json!({}));

@@ -30,6 +30,7 @@ mod pyfxa;
 mod ready_made;
 mod security;
 mod setup;
+mod several;
 mod shared;
 mod slow;
 mod split;

@@ -70,31 +70,35 @@ impl<'a> Pair<'a> {
 
     /// Waits until each has told the other what it counted before.
     fn meet(&self) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let location = self.register.display().to_string();
-        let open = Database::open(&location, foxden_accounts::MIGRATIONS);
-        let database = runtime.block_on(open).unwrap();
-        let beats = || -> Vec<i64> {
-            let rows = runtime.block_on(database.fetch_all("SELECT beat FROM process ORDER BY id", vec![]));
-            let rows = rows.unwrap().into_iter();
-            rows.map(|mut row| row.take(0).unwrap()).collect()
-        };
-        let mut before = beats();
-        before.resize(2, 0);
-        // The first may have begun before, the second tells, and with the third has been heard.
-        eventually(|| {
-            let now = beats();
-            now.len() == 2 && now.iter().zip(&before).all(|(now, before)| *now >= before + 3)
-        });
+        meet(&self.register.display().to_string());
     }
 
     fn stop(self) {
         self.second.stop();
         self.first.stop();
     }
+}
+
+/// Waits until each of two programs on this register has told the other what it counted before.
+pub fn meet(register: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let open = Database::open(register, foxden_accounts::MIGRATIONS);
+    let database = runtime.block_on(open).unwrap();
+    let beats = || -> Vec<i64> {
+        let rows = runtime.block_on(database.fetch_all("SELECT beat FROM process ORDER BY id", vec![]));
+        let rows = rows.unwrap().into_iter();
+        rows.map(|mut row| row.take(0).unwrap()).collect()
+    };
+    let mut before = beats();
+    before.resize(2, 0);
+    // The first may have begun before, the second tells, and with the third has been heard.
+    eventually(|| {
+        let now = beats();
+        now.len() == 2 && now.iter().zip(&before).all(|(now, before)| *now >= before + 3)
+    });
 }
 
 fn address() -> String {

@@ -43,6 +43,8 @@ pub struct Setup {
     block: String,
     /// Where the program is, as the proxy names it.
     backend: String,
+    /// Addresses of the manual, and those of further programs.
+    others: Vec<(&'static str, String)>,
 }
 
 /// A running proxy.
@@ -73,7 +75,21 @@ impl Setup {
             kind,
             block: blocks(language).swap_remove(0),
             backend: backend.to_owned(),
+            others: Vec::new(),
         }
+    }
+
+    /// The book's `HAProxy` in front of two programs, which get the requests in turn.
+    pub fn of_two(first: &str, second: &str) -> Self {
+        let mut setup = Self::of_the_manual(Kind::HaProxy, first);
+        let (frontend, _) = setup.block.split_once("\nbackend foxden").unwrap();
+        setup.block = format!("{frontend}\n{}", blocks("haproxy").swap_remove(1));
+        let others = [("10.0.0.2:5000", first), ("10.0.0.3:5000", second)];
+        for (of_the_manual, address) in others {
+            assert!(setup.block.contains(of_the_manual), "{}", setup.block);
+            setup.others.push((of_the_manual, address.to_owned()));
+        }
+        setup
     }
 
     /// nginx with nothing but `proxy_pass` and these lines.
@@ -85,6 +101,7 @@ impl Setup {
             kind: Kind::Nginx,
             block,
             backend: backend.to_owned(),
+            others: Vec::new(),
         }
     }
 
@@ -212,6 +229,9 @@ impl Setup {
             .replace("LISTEN", &format!("127.0.0.1:{port}"))
             .replace("127.0.0.1:5000", &self.backend)
             .replace("sync.example.org", "127.0.0.1");
+        let block = self.others.iter().fold(block, |block, (of_the_manual, address)| {
+            block.replace(of_the_manual, address)
+        });
         match self.kind {
             Kind::Nginx => format!(
                 "daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n\

@@ -9,4 +9,5 @@ mod keys;
 mod lost_credentials;
 mod old_forms;
 mod public;
+mod several;
 mod tabs;

@@ -2,19 +2,20 @@
 //! move to another node, leave.
 //!
 //! The other end is the scripted client in `foxden_test_support::client::legacy`. What one process serves, split processes with two
-//! nodes must serve alike: every scenario below runs against both.
+//! nodes must serve alike: every scenario below runs against both. `proxies::several` runs them against two processes on one
+//! database server.
 
 mod servers;
 
-mod both_browsers;
-mod changes;
-mod first;
+pub mod both_browsers;
+pub mod changes;
+pub mod first;
 mod nodes;
-mod pairing;
-mod together;
+pub mod pairing;
+pub mod together;
 mod trouble;
 
-use servers::{TestServers, Topology};
+pub use servers::{TestServers, Topology};
 
 /// Runs each scenario against one process, and against split ones.
 macro_rules! in_both_shapes {

@@ -12,6 +12,7 @@ const ROOT: &str = "/jpake";
 /// The new device shows a PIN, the old one hands over the credentials; then the new one reads everything that
 /// was stored before it came. After six reads the channel is gone by itself.
 pub fn a_second_device_joins_and_reads_everything(servers: &TestServers) {
+    servers.meet();
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
@@ -42,6 +43,7 @@ pub fn a_second_device_joins_and_reads_everything(servers: &TestServers) {
 /// One letter of the PIN is wrong: the old device sees that both hold different keys, says so, and the channel
 /// is gone before anything was told.
 pub fn a_mistyped_pin_joins_no_device(servers: &TestServers) {
+    servers.meet();
     let server = servers.server();
     let mut receiver = Receiver::begin(&server, ROOT);
     let pin = receiver.pin();

@@ -1,8 +1,11 @@
-//! The servers under test: one process with all surfaces, or a registration server with two storage nodes.
+//! The servers under test: one process with all surfaces, a registration server with two storage nodes, or two processes on one
+//! database server.
 
 use std::process::Output;
 
 use crate::program::{Folder, Program, Start};
+use crate::several::Several;
+use foxden_sql::testing::TestServer;
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::wire::Server;
 
@@ -18,55 +21,85 @@ pub enum Topology {
     AllInOne,
     /// One process with accounts and tokens, two with storage.
     Split,
+    /// Two processes that are alike on one database server, behind a balancer.
+    Several(TestServer),
 }
 
 /// The processes.
 pub struct TestServers {
-    /// The registration server; with [`Topology::AllInOne`] it also stores the objects.
-    registration: Program,
-    /// The storage nodes of [`Topology::Split`].
-    nodes: Vec<Program>,
+    processes: Processes,
     /// Declared last, so that it is dropped after the processes.
     folder: Folder,
+}
+
+enum Processes {
+    One(Program),
+    Split {
+        registration: Program,
+        nodes: Vec<Program>,
+    },
+    Several(Box<Several>),
 }
 
 impl TestServers {
     /// Starts the processes, each with these settings.
     pub fn start(topology: Topology, settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
-        let (registration, nodes) = match topology {
-            Topology::AllInOne => (
-                with(Start::on(&folder).named("front"), settings).serve(),
-                Vec::new(),
-            ),
-            Topology::Split => split(&folder, settings),
+        let processes = match topology {
+            Topology::AllInOne => Processes::One(with(Start::on(&folder).named("front"), settings).serve()),
+            Topology::Split => {
+                let (registration, nodes) = split(&folder, settings);
+                Processes::Split { registration, nodes }
+            }
+            Topology::Several(server) => {
+                assert!(settings.is_empty(), "their settings are in their file");
+                Processes::Several(Box::new(Several::start(&folder, server).behind_a_balancer()))
+            }
         };
-        Self {
-            registration,
-            nodes,
-            folder,
-        }
+        Self { processes, folder }
     }
 
     /// The server, at the address that a person types.
     pub fn server(&self) -> Server {
-        Server::at(self.registration.url())
+        match &self.processes {
+            Processes::One(program) => Server::at(program.url()),
+            Processes::Split { registration, .. } => Server::at(registration.url()),
+            Processes::Several(several) => several.server(),
+        }
     }
 
     /// The base URLs of the storage nodes.
     pub fn bases(&self) -> Vec<String> {
-        let nodes = if self.nodes.is_empty() {
-            vec![&self.registration]
-        } else {
-            self.nodes.iter().collect()
-        };
-        nodes.iter().map(|node| format!("{}/", node.url())).collect()
+        match &self.processes {
+            Processes::Split { nodes, .. } => nodes.iter().map(|node| format!("{}/", node.url())).collect(),
+            _ => vec![format!("{}/", self.server().base())],
+        }
     }
 
     /// The logs of all processes.
     pub fn logs(&self) -> String {
-        let all = self.nodes.iter().chain([&self.registration]);
-        all.map(Program::log).collect()
+        match &self.processes {
+            Processes::One(program) => program.log(),
+            Processes::Split { registration, nodes } => {
+                nodes.iter().chain([registration]).map(Program::log).collect()
+            }
+            Processes::Several(several) => several.programs.iter().map(Program::log).collect(),
+        }
+    }
+
+    /// Waits until the processes know each other, as all do that have run for some seconds.
+    pub fn meet(&self) {
+        if let Processes::Several(several) = &self.processes {
+            several.meet();
+        }
+    }
+
+    /// Whether each process has answered such a request, of those that serve the same.
+    pub fn have_all_answered(&self, part: &str) -> bool {
+        match &self.processes {
+            Processes::Several(several) => several.have_both_answered(part),
+            _ => self.logs().contains(part),
+        }
     }
 
     /// Runs a command of the operator on the registration server. Returns its output.
