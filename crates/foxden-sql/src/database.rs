@@ -84,21 +84,22 @@ impl Database {
             #[cfg(not(any(feature = "postgres", feature = "mysql")))]
             return Err(SqlError::UnknownEngine(url.to_string()));
         }
-        let path = match location.split_once(':') {
-            Some(("sqlite", path)) => path.trim_start_matches("//"),
-            Some((engine, rest)) if rest.starts_with("//") => {
-                return Err(SqlError::UnknownEngine(format!("{engine}:")));
-            }
-            _ => location,
-        };
-        Embedded::open(Path::new(path), migrations.sqlite)
+        Embedded::open(file(location)?, migrations.sqlite)
             .await
             .map(Self::embedded)
     }
 
-    /// Opens a database of another process read-only. Its tables must be at the version of this program.
-    pub async fn open_read_only(path: &Path, migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
-        Embedded::open_read_only(path, migrations.into().sqlite)
+    /// Opens a database of another process to read it; a file is opened read-only. Its tables must be at the version of this
+    /// program: [`SqlError::Older`] where they are to be made or migrated.
+    pub async fn open_read_only(location: &str, migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
+        let migrations = migrations.into();
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        if crate::ServerEngine::of(location).is_some() {
+            let url: ServerUrl = location.parse()?;
+            let database = Box::pin(ServerDatabase::open_as_it_is(&url, migrations)).await?;
+            return Ok(Self::new(Backend::Server(Arc::new(database))));
+        }
+        Embedded::open_read_only(file(location)?, migrations.sqlite)
             .await
             .map(Self::embedded)
     }
@@ -226,6 +227,15 @@ impl Database {
             has_dry_runs: false,
             repeats: Arc::default(),
         }
+    }
+}
+
+/// The file that a location names.
+fn file(location: &str) -> Result<&Path, SqlError> {
+    match location.split_once(':') {
+        Some(("sqlite", path)) => Ok(Path::new(path.trim_start_matches("//"))),
+        Some((engine, rest)) if rest.starts_with("//") => Err(SqlError::UnknownEngine(format!("{engine}:"))),
+        _ => Ok(Path::new(location)),
     }
 }
 

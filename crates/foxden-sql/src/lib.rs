@@ -39,5 +39,7 @@ pub use server::MysqlPool;
 #[cfg(feature = "postgres")]
 pub use server::PostgresPool;
 pub use server::{ServerEngine, ServerUrl};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use server::ServerLook;
 pub use value::{FromValue, Nullable, Row, Value};
 pub use waiting::QueueDepths;

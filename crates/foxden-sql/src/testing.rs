@@ -157,6 +157,28 @@ impl TestServer {
     }
 }
 
+impl TestServer {
+    /// An empty namespace of its own for a test that has no runtime.
+    ///
+    /// # Panics
+    ///
+    /// If there is no server, or it does not do it.
+    pub fn namespace(self, name: &str) -> TestNamespace {
+        let fresh = block_on(self.fresh(name));
+        fresh.expect("the environment names the server")
+    }
+
+    /// Runs one statement as the user of the tests.
+    ///
+    /// # Panics
+    ///
+    /// If there is no server, or it does not do it.
+    pub fn run(self, statement: &str) {
+        let base = self.url().expect("the environment names the server");
+        block_on(run(self, &base, statement));
+    }
+}
+
 impl Lease {
     /// The namespace.
     ///

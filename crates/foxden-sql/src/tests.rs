@@ -298,19 +298,25 @@ async fn only_missing_migrations_are_applied() {
 async fn a_read_only_database_changes_nothing() {
     let folder = Folder::new();
     let path = std::path::PathBuf::from(folder.file());
-    assert!(Database::open_read_only(&path, ONE).await.is_err());
+    assert!(
+        Database::open_read_only(&path.to_string_lossy(), ONE)
+            .await
+            .is_err()
+    );
     assert!(!path.exists());
     drop(folder.open().await);
-    let older = Database::open_read_only(&path, TWO).await;
+    let older = Database::open_read_only(&path.to_string_lossy(), TWO).await;
     assert!(matches!(
         older.map(drop),
         Err(SqlError::Older { found: 1, known: 2 })
     ));
     drop(Database::open(&folder.file(), TWO).await.unwrap());
-    let newer = Database::open_read_only(&path, ONE).await;
+    let newer = Database::open_read_only(&path.to_string_lossy(), ONE).await;
     assert!(matches!(newer.map(drop), Err(SqlError::Newer { .. })));
 
-    let read_only = Database::open_read_only(&path, TWO).await.unwrap();
+    let read_only = Database::open_read_only(&path.to_string_lossy(), TWO)
+        .await
+        .unwrap();
     assert_eq!(count(&read_only).await, 1);
     assert!(
         execute(&read_only, "CREATE TABLE another (id INTEGER)")

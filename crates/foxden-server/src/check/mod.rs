@@ -4,12 +4,14 @@
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way
 //! - [`proxy`]: what becomes of requests on that way
 //! - [`elsewhere`]: whether others reach a server that takes itself for private
+//! - [`databases`]: whether databases of servers are fit
 //! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
 //! - [`mail`]: whether mail can be sent
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
 //! - [`wait`]: how clients are asked to wait
 
 mod address;
+mod databases;
 mod date;
 mod elsewhere;
 mod files;
@@ -118,6 +120,7 @@ pub fn check(flags: &Flags, args: &CheckArgs) -> anyhow::Result<ExitCode> {
         check_clock(&SystemClock),
     ];
     findings.extend(files::check(&config.server.data_dir));
+    findings.extend(databases::check(&config)?);
     findings.extend(address::check(&config, &client)?);
     findings.extend(nodes::check(&config, &client));
     findings.extend(register::check(&config)?);
@@ -131,6 +134,14 @@ pub fn check(flags: &Flags, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Waits for work with databases, which needs a runtime.
+fn wait_for<F: Future>(work: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
 }
 
 /// No clock that is right shows a time before this program was written.

@@ -5,46 +5,59 @@ use std::path::Path;
 use foxden_accounts::{Node, NodeState};
 use foxden_sql::{Database, SqlError};
 
-use super::Finding;
+use super::{Finding, databases, wait_for};
 use crate::config::Config;
 use crate::config::register::RegisterUrl;
 
 /// Findings about accounts on another server; none if this server has its own or needs none.
 pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
-    let RegisterUrl::File(file) = &config.accounts.register else {
+    let register = &config.accounts.register;
+    if !register.is_given() || config.keeps_accounts() || !config.serves_legacy() {
         return Ok(Vec::new());
+    }
+    let missing = || {
+        Finding::warning(
+            format!("there are no accounts in {register} yet"),
+            "start the server that keeps them; accounts.url must name its database",
+        )
     };
-    if config.keeps_accounts() || !config.serves_legacy() {
-        return Ok(Vec::new());
+    if matches!(register, RegisterUrl::File(file) if !file.is_file()) {
+        return Ok(vec![missing()]);
     }
-    if !file.is_file() {
-        return Ok(vec![Finding::warning(
-            format!("there are no accounts in {} yet", file.display()),
-            "start the server that keeps them; accounts.url must name its file",
-        )]);
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Ok(vec![match runtime.block_on(read(file)) {
+    // None without a name: the operator has given one.
+    let location = register.location(Path::new(""));
+    Ok(vec![match wait_for(read(&location))? {
         Ok(nodes) => judge(config, &nodes),
-        Err(error) if matches!(error.downcast_ref(), Some(SqlError::Older { .. })) => Finding::warning(
-            format!(
-                "the accounts in {} are kept by an older program: {error:#}",
-                file.display()
+        Err(error) => match (error.downcast::<SqlError>(), register) {
+            (Ok(SqlError::Older { found: 0, .. }), RegisterUrl::Server { .. }) => missing(),
+            (Ok(error @ SqlError::Older { .. }), _) => Finding::warning(
+                format!("the accounts in {register} are kept by an older program: {error}"),
+                "stop all servers that share them, replace the program everywhere, and start the one that keeps them first",
             ),
-            "stop all servers that share them, replace the program everywhere, and start the one that keeps them first",
-        ),
-        Err(error) => Finding::error(
-            format!("the accounts in {} cannot be read: {error:#}", file.display()),
-            "run the node on the same machine and as the same user as the server that keeps the accounts",
-        ),
+            (Ok(error), RegisterUrl::Server { shown, .. }) => databases::refused("accounts", shown, error),
+            (Ok(error), _) => unreadable(register, &error.into()),
+            (Err(error), _) => unreadable(register, &error),
+        },
     }])
 }
 
-async fn read(file: &Path) -> anyhow::Result<Vec<Node>> {
-    let register = Database::open_read_only(file, foxden_accounts::MIGRATIONS).await?;
-    Ok(foxden_accounts::nodes_of(&register).await?)
+fn unreadable(register: &RegisterUrl, error: &anyhow::Error) -> Finding {
+    Finding::error(
+        format!("the accounts in {register} cannot be read: {error:#}"),
+        match register {
+            RegisterUrl::Server { .. } => "check the server's log",
+            _ => {
+                "run the node on the same machine and as the same user as the server that keeps the accounts"
+            }
+        },
+    )
+}
+
+async fn read(location: &str) -> anyhow::Result<Vec<Node>> {
+    let register = Database::open_read_only(location, foxden_accounts::MIGRATIONS).await?;
+    let nodes = foxden_accounts::nodes_of(&register).await;
+    register.close().await;
+    Ok(nodes?)
 }
 
 fn judge(config: &Config, nodes: &[Node]) -> Finding {

@@ -14,6 +14,7 @@ mod token;
 mod account_flow;
 mod clock;
 mod crash;
+mod databases;
 mod held;
 mod legacy;
 mod legacy_flow;

@@ -94,8 +94,12 @@ impl Breaker {
     }
 
     /// A connection was lost: all that are as old may be, too.
-    pub(super) fn lose(&self, now: Instant) {
+    pub(super) fn lose(&self, server: &str, cause: &str, now: Instant) {
         let mut state = self.state();
+        // Many may be lost at once.
+        if !state.is_in_doubt && state.down.is_none() {
+            tracing::warn!(server, cause, "a connection to the database was lost");
+        }
         state.lost_at = Some(now);
         state.is_in_doubt = true;
         state.heard_at = None;
@@ -135,7 +139,7 @@ mod tests {
     fn connections_older_than_a_lost_one_are_not_used() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         assert!(breaker.is_usable(Duration::from_secs(3600), now));
-        breaker.lose(now);
+        breaker.lose("db", "reset", now);
         let later = now + Duration::from_secs(5);
         assert!(!breaker.is_usable(Duration::from_secs(6), later));
         assert!(breaker.is_usable(Duration::from_secs(4), later));

@@ -7,8 +7,8 @@ use sqlx::Postgres;
 
 use super::action::{Action, Answer};
 use super::pool::PooledConnection;
-use super::{ServerEngine, ServerUrl};
-use crate::{Migrations, SqlError};
+use super::{ServerEngine, ServerLook, ServerUrl};
+use crate::{Migration, Migrations, SqlError};
 
 /// The connections of a server.
 pub(super) enum Pools {
@@ -27,25 +27,49 @@ pub(super) enum Connection {
 }
 
 impl Pools {
-    pub(super) async fn open(url: &ServerUrl, migrations: Migrations) -> Result<Self, SqlError> {
+    /// Connects, and checks the server. `role` is what the connections are for.
+    pub(super) async fn connect(url: &ServerUrl, role: &'static str) -> Result<Self, SqlError> {
         match url.engine() {
             #[cfg(feature = "postgres")]
-            ServerEngine::Postgres => {
-                let pool = super::PostgresPool::open(url, "register").await?;
-                pool.migrate(migrations.table, migrations.postgres).await?;
-                Ok(Self::Postgres(pool))
-            }
+            ServerEngine::Postgres => super::PostgresPool::open(url, role).await.map(Self::Postgres),
             #[cfg(feature = "mysql")]
-            ServerEngine::Mysql => {
-                let pool = super::MysqlPool::open(url, "register").await?;
-                pool.migrate(migrations.table, migrations.mysql).await?;
-                Ok(Self::Mysql(pool))
-            }
+            ServerEngine::Mysql => super::MysqlPool::open(url, role).await.map(Self::Mysql),
             #[cfg(not(all(feature = "postgres", feature = "mysql")))]
             other => Err(SqlError::UnknownEngine(format!(
                 "{other:?}, which was left out of this program"
             ))),
         }
+    }
+
+    /// Applies the migrations that are missing.
+    pub(super) async fn migrate(&self, migrations: Migrations) -> Result<(), SqlError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.migrate(migrations.table, migrations.postgres).await,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.migrate(migrations.table, migrations.mysql).await,
+        }
+    }
+
+    /// What the server is, and the version of its tables. Changes nothing.
+    pub(super) async fn look(&self, migrations: Migrations) -> Result<ServerLook, SqlError> {
+        let (server, found, known) = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => {
+                let found = pool.tables_version(migrations.table).await?;
+                (pool.server(), found, version(migrations.postgres)?)
+            }
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => {
+                let known = version(migrations.mysql)?;
+                let found = pool.tables_version(migrations.table, known).await?;
+                (pool.server(), found, known)
+            }
+        };
+        if found > known {
+            return Err(SqlError::Newer { found, known });
+        }
+        Ok(ServerLook { server, found, known })
     }
 
     pub(super) const fn numbers_placeholders(&self) -> bool {
@@ -101,6 +125,11 @@ impl Pools {
             Self::Mysql(pool) => pool.commit_fault(error),
         }
     }
+}
+
+/// The version of the tables after these migrations.
+fn version(migrations: &[Migration]) -> Result<i64, SqlError> {
+    i64::try_from(migrations.len()).map_err(|_| SqlError::Mismatch)
 }
 
 impl Connection {

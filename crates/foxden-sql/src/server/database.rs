@@ -11,13 +11,15 @@ use tokio::sync::Mutex;
 use super::action::{Action, Answer};
 use super::connection::{Connection, Pools};
 use super::fault::{self, Fault};
-use super::{ServerUrl, numbered};
+use super::{ServerLook, ServerUrl, numbered};
 use crate::origin::{FairQueue, QueueSlots};
 use crate::waiting::{QueueDepths, WaitingGuard};
 use crate::{Migrations, Row, SqlError, Value};
 
 /// How long a statement may take, network and all; the server gives up before.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
+/// What the connections are for, which the server lists.
+const ROLE: &str = "register";
 /// How often a query outside of a transaction is tried.
 const READ_ATTEMPTS: u32 = 3;
 
@@ -56,16 +58,32 @@ enum State {
 struct Held(Option<Connection>);
 
 impl ServerDatabase {
+    /// Opens a database, and migrates it.
     pub(crate) async fn open(url: &ServerUrl, migrations: Migrations) -> Result<Self, SqlError> {
-        let pools = Pools::open(url, migrations).await?;
-        Ok(Self {
+        let pools = Pools::connect(url, ROLE).await?;
+        pools.migrate(migrations).await?;
+        Ok(Self::new(pools))
+    }
+
+    /// Opens a database whose tables are at the version of this program.
+    pub(crate) async fn open_as_it_is(url: &ServerUrl, migrations: Migrations) -> Result<Self, SqlError> {
+        let pools = Pools::connect(url, ROLE).await?;
+        let ServerLook { found, known, .. } = pools.look(migrations).await?;
+        if found < known {
+            return Err(SqlError::Older { found, known });
+        }
+        Ok(Self::new(pools))
+    }
+
+    fn new(pools: Pools) -> Self {
+        Self {
             numbered: pools.numbers_placeholders().then(RwLock::default),
             pools,
             beginning: AtomicUsize::new(0),
             reading: AtomicUsize::new(0),
             writers: Arc::default(),
             readers: Arc::default(),
-        })
+        }
     }
 
     pub(crate) async fn check(&self) -> Result<(), SqlError> {

@@ -121,3 +121,18 @@ const fn of_number(number: u16) -> Fault {
         _ => Fault::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No transaction is repeated for it, and the server stays in use: it may answer reads.
+    #[test]
+    fn a_full_disk_is_nothing_that_the_caller_can_mend() {
+        assert_eq!(of_state("53100"), Fault::Other);
+        #[cfg(feature = "mysql")]
+        for number in [1021, 1114] {
+            assert_eq!(of_number(number), Fault::Other);
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! - [`pool`]: connections of either server, behind a breaker
 //! - [`postgres`], [`mysql`]: [`PostgresPool`] and [`MysqlPool`], each with its checks, session options and migrations
 //! - [`database`], [`connection`]: a [`crate::Database`] of a server, and what its connections do
+//! - [`look`]: [`ServerLook`], which changes nothing
 //! - [`fault`]: what an error of the driver means for its caller
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -17,6 +18,7 @@ mod connection;
 pub(crate) mod database;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod fault;
+pub mod look;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -31,6 +33,7 @@ pub mod url;
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use fault::Fault;
+pub use look::ServerLook;
 #[cfg(feature = "mysql")]
 pub use mysql::MysqlPool;
 #[cfg(any(feature = "postgres", feature = "mysql"))]

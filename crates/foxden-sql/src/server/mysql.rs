@@ -38,6 +38,7 @@ pub enum Flavour {
 pub struct MysqlPool {
     pool: ServerPool<MySql>,
     flavour: Flavour,
+    version: String,
 }
 
 impl MysqlPool {
@@ -47,13 +48,14 @@ impl MysqlPool {
         let options = options(url).await?;
         let connected = connect::<MySql>(&options).await;
         let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
-        let flavour = checks::check(&mut connection, url).await?;
+        let (flavour, version) = checks::check(&mut connection, url).await?;
         // Nothing depends on how it ends.
         drop(connection.close().await);
         tracing::debug!(role, ?flavour, "opened a database");
         Ok(Self {
             pool: ServerPool::new(options, Some(session(flavour)), url),
             flavour,
+            version,
         })
     }
 
@@ -106,6 +108,34 @@ impl MysqlPool {
         migrated
     }
 
+    /// The server's name and version.
+    pub(super) fn server(&self) -> String {
+        let (name, version) = match self.flavour {
+            Flavour::Mysql => ("MySQL", self.version.as_str()),
+            Flavour::Mariadb | Flavour::Galera => {
+                let version = self.version.split("-MariaDB").next().unwrap_or_default();
+                ("MariaDB", version.trim_start_matches("5.5.5-"))
+            }
+        };
+        format!("{name} {version}")
+    }
+
+    /// The version of the tables, 0 before there are any. Changes nothing. Where tables are to be made, it finds out whether the
+    /// user may.
+    pub(super) async fn tables_version(&self, table: &'static str, known: i64) -> Result<i64, SqlError> {
+        let mut connection = self.pool.connect().await?;
+        let found = async {
+            let found = migrate::version(&mut connection, table).await?.unwrap_or(0);
+            if found < known {
+                checks::can_create(&mut connection).await?;
+            }
+            Ok::<i64, sqlx::Error>(found)
+        };
+        let found = found.await.map_err(|error| self.fault(error));
+        drop(connection.close().await);
+        found
+    }
+
     /// Closes all connections. Those in use are closed once they are given back.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -129,7 +159,7 @@ async fn options(url: &ServerUrl) -> Result<Options<MySql>, SqlError> {
         ServerAddress::Tcp(host, port) => options.host(host).port(*port).ssl_mode(tls(url.tls)),
         ServerAddress::Socket(file, _) => options.socket(file).ssl_mode(MySqlSslMode::Disabled),
     };
-    if let Some(certificate) = &url.root_certificate {
+    if let Some(certificate) = url.find_root_certificate().await? {
         options = options.ssl_ca(certificate);
     }
     Ok(options)

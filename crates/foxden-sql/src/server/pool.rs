@@ -184,8 +184,8 @@ where
 
     fn watch(&self, error: &sqlx::Error) {
         if let Fault::ConnectionLost | Fault::ReadOnly = fault::classify(error) {
-            tracing::warn!(server = self.place, %error, "a connection to the database was lost");
-            self.breaker.lose(Instant::now());
+            self.breaker
+                .lose(&self.place, &fault::message(error), Instant::now());
         }
     }
 
@@ -284,17 +284,23 @@ pub(super) fn network_error(error: &sqlx::Error, url: &ServerUrl) -> Option<SqlE
                 format!("the server at {place} does not answer"),
                 "check the address in the URL and the firewalls between",
             ),
+            // So come the driver's errors about certificates.
+            ErrorKind::InvalidData => unencrypted(&place, error),
             _ => SqlError::unsuitable(
                 format!("the server at {place} cannot be reached: {error}"),
                 "check the address in the URL and the server's log",
             ),
         }),
-        sqlx::Error::Tls(cause) => Some(SqlError::unsuitable(
-            format!("the connection to {place} cannot be encrypted: {cause}"),
-            "check the server's certificate, sslrootcert= and sslmode= in the URL",
-        )),
+        sqlx::Error::Tls(cause) => Some(unencrypted(&place, cause)),
         _ => None,
     }
+}
+
+fn unencrypted(place: &str, cause: &dyn std::fmt::Display) -> SqlError {
+    SqlError::unsuitable(
+        format!("the connection to {place} cannot be encrypted: {cause}"),
+        "check the server's certificate, sslrootcert= and sslmode= in the URL",
+    )
 }
 
 /// The statement that gives the user what this program needs.

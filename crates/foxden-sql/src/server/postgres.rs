@@ -33,6 +33,7 @@ pub enum Isolation {
 /// Connections of a PostgreSQL database.
 pub struct PostgresPool {
     pool: ServerPool<Postgres>,
+    version: String,
     has_pooler: bool,
     /// What begins a transaction, for each isolation in its order.
     begin: [String; 3],
@@ -45,11 +46,12 @@ impl PostgresPool {
         let options = options(url, role).await?;
         let connected = connect::<Postgres>(&options).await;
         let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
-        checks::check(&mut connection, url).await?;
+        let version = checks::check(&mut connection, url).await?;
         // Nothing depends on how it ends.
         drop(connection.close().await);
         Ok(Self {
             pool: ServerPool::new(options, None, url),
+            version,
             has_pooler: url.has_pooler,
             begin: [
                 "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -120,6 +122,21 @@ impl PostgresPool {
         migrated
     }
 
+    /// The server's name and version.
+    pub(super) fn server(&self) -> String {
+        // A name of its packager follows.
+        let number = self.version.split(' ').next().unwrap_or_default();
+        format!("PostgreSQL {number}")
+    }
+
+    /// The version of the tables, 0 before there are any. Changes nothing.
+    pub(super) async fn tables_version(&self, table: &'static str) -> Result<i64, SqlError> {
+        let mut connection = self.pool.connect().await?;
+        let found = migrate::found(self, &mut connection, table).await;
+        drop(connection.close().await);
+        found
+    }
+
     /// Closes all connections. Those in use are closed once they are given back.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -141,7 +158,7 @@ async fn options(url: &ServerUrl, role: &str) -> Result<Options<Postgres>, SqlEr
             options.socket(folder).port(*port).ssl_mode(PgSslMode::Disable)
         }
     };
-    if let Some(certificate) = &url.root_certificate {
+    if let Some(certificate) = url.find_root_certificate().await? {
         options = options.ssl_root_cert(certificate);
     }
     if url.has_pooler {

@@ -1,7 +1,7 @@
 //! URLs of databases of servers. They are read and checked here, since drivers trust what they are given.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -134,8 +134,13 @@ impl ServerUrl {
         self.has_pooler
     }
 
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// Host and port or socket, for messages.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match &self.address {
             ServerAddress::Tcp(host, port) => format!("{host}:{port}"),
             ServerAddress::Socket(path, _) => path.display().to_string(),
@@ -154,6 +159,20 @@ impl ServerUrl {
             )
         })?;
         Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    /// The file with the certificates that are trusted, if the URL names one. It can be read.
+    pub(crate) async fn find_root_certificate(&self) -> Result<Option<&Path>, SqlError> {
+        let Some(path) = &self.root_certificate else {
+            return Ok(None);
+        };
+        match tokio::fs::read(path).await {
+            Ok(_) => Ok(Some(path)),
+            Err(error) => Err(SqlError::unsuitable(
+                format!("the certificates in {} cannot be read: {error}", path.display()),
+                "correct sslrootcert= in the URL, or the permissions of the file",
+            )),
+        }
     }
 
     fn set(&mut self, name: &str, value: String) -> Result<(), SqlError> {

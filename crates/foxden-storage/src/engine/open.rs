@@ -143,6 +143,15 @@ impl StoreUrl {
         }
     }
 
+    /// The database, if it is one of a server.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub const fn server(&self) -> Option<&ServerUrl> {
+        match &self.0 {
+            Kind::Server(url) => Some(url),
+            Kind::Memory | Kind::Sqlite { .. } => None,
+        }
+    }
+
     /// Returns whether several processes may open the store at once.
     pub const fn is_shared(&self) -> bool {
         !matches!(self.0, Kind::Memory | Kind::Sqlite { .. })

@@ -7,7 +7,7 @@ use super::super::pool::network_error;
 use super::Flavour;
 use crate::SqlError;
 use crate::server::ServerUrl;
-use crate::server::fault::message;
+use crate::server::fault::{self, Fault, message};
 
 /// An upload of 2 MB, its escapes, and room.
 const SMALLEST_PACKET: i64 = 16 * 1024 * 1024;
@@ -56,8 +56,11 @@ pub(super) fn refusal(error: &sqlx::Error, url: &ServerUrl) -> SqlError {
     SqlError::unsuitable(cause, cure)
 }
 
-/// Refuses a server that cannot keep what this program promises. Returns which one it is.
-pub(super) async fn check(connection: &mut MySqlConnection, url: &ServerUrl) -> Result<Flavour, SqlError> {
+/// Refuses a server that cannot keep what this program promises. Returns which one it is, and its version.
+pub(super) async fn check(
+    connection: &mut MySqlConnection,
+    url: &ServerUrl,
+) -> Result<(Flavour, String), SqlError> {
     let read = sqlx::query(STATE).fetch_one(&mut *connection).await;
     let row = read.map_err(|error| refusal(&error, url))?;
     let column = |error: sqlx::Error| SqlError::Unavailable(Box::new(error));
@@ -87,18 +90,29 @@ pub(super) async fn check(connection: &mut MySqlConnection, url: &ServerUrl) -> 
         ));
     }
     if !is_mariadb {
-        return Ok(Flavour::Mysql);
+        return Ok((Flavour::Mysql, version));
     }
     let galera = connection
         .fetch_optional("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")
         .await;
     let galera = galera.map_err(column)?;
     let is_galera = galera.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON"));
-    Ok(if is_galera {
+    let flavour = if is_galera {
         Flavour::Galera
     } else {
         Flavour::Mariadb
-    })
+    };
+    Ok((flavour, version))
+}
+
+/// What the server says to a table that could never be made, as the one that it resembles does not exist: an error about a
+/// missing privilege comes first.
+pub(super) async fn can_create(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    let create = sqlx::raw_sql("CREATE TABLE foxden_probe LIKE foxden_no_such_table");
+    match connection.execute(create).await {
+        Err(error) if fault::classify(&error) == Fault::Privilege => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the server accepts writes: after a failover it may not.

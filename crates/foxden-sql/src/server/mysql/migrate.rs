@@ -96,7 +96,10 @@ async fn claim(pool: &MysqlPool, connection: &mut MySqlConnection, table: &str) 
 }
 
 /// The version of the tables; `None` before there are any.
-async fn version(connection: &mut MySqlConnection, table: &str) -> Result<Option<i64>, sqlx::Error> {
+pub(super) async fn version(
+    connection: &mut MySqlConnection,
+    table: &str,
+) -> Result<Option<i64>, sqlx::Error> {
     let exists = format!(
         "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{table}'"
     );

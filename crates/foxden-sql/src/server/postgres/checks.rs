@@ -59,14 +59,14 @@ pub(super) fn refusal(error: &sqlx::Error, url: &ServerUrl) -> SqlError {
     SqlError::unsuitable(cause, cure)
 }
 
-/// Refuses a server that cannot keep what this program promises.
-pub(super) async fn check(connection: &mut PgConnection, url: &ServerUrl) -> Result<(), SqlError> {
+/// Refuses a server that cannot keep what this program promises. Returns its version.
+pub(super) async fn check(connection: &mut PgConnection, url: &ServerUrl) -> Result<String, SqlError> {
     // As plain text, which a pooler passes on whole.
     let read = sqlx::Executor::fetch_one(connection, sqlx::raw_sql(STATE)).await;
     let row = read.map_err(|error| refusal(&error, url))?;
     let column = |error: sqlx::Error| SqlError::Unavailable(Box::new(error));
+    let version: String = row.try_get(1).map_err(column)?;
     if row.try_get::<i64, _>(0).map_err(column)? < OLDEST {
-        let version: String = row.try_get(1).map_err(column)?;
         return refuse(
             format!("PostgreSQL {version} is too old"),
             "use version 13 or later",
@@ -99,7 +99,7 @@ pub(super) async fn check(connection: &mut PgConnection, url: &ServerUrl) -> Res
     }
     // Behind a pooler the path is set by each transaction, and a missing privilege is found by the migration.
     if url.has_pooler {
-        return Ok(());
+        return Ok(version);
     }
     let Some(schema) = row.try_get::<Option<String>, _>(7).map_err(column)? else {
         let schema = url.schema.as_deref().unwrap_or("public");
@@ -109,7 +109,7 @@ pub(super) async fn check(connection: &mut PgConnection, url: &ServerUrl) -> Res
         );
     };
     if row.try_get(8).map_err(column)? {
-        return Ok(());
+        return Ok(version);
     }
     refuse(
         format!("{} may not create tables in the schema {schema}", url.user),
@@ -142,6 +142,6 @@ fn pooler(url: &ServerUrl) -> SqlError {
     )
 }
 
-fn refuse(cause: impl Into<String>, cure: impl Into<String>) -> Result<(), SqlError> {
+fn refuse<T>(cause: impl Into<String>, cure: impl Into<String>) -> Result<T, SqlError> {
     Err(SqlError::unsuitable(cause, cure))
 }

@@ -49,19 +49,40 @@ pub(super) async fn migrate(
     }
 }
 
+/// The version of the tables, 0 before there are any.
+pub(super) async fn found(
+    pool: &PostgresPool,
+    connection: &mut PgConnection,
+    table: &str,
+) -> Result<i64, SqlError> {
+    pool.begin(connection, Isolation::Snapshot).await?;
+    if !exists(connection, table)
+        .await
+        .map_err(|error| pool.fault(error))?
+    {
+        return Ok(0);
+    }
+    let found = one(connection, &format!("SELECT version FROM {table}")).await;
+    found.map_err(|error| pool.fault(error))
+}
+
 /// Waits for other processes that migrate; returns the version of the tables.
 async fn lock(connection: &mut PgConnection, table: &str) -> Result<i64, sqlx::Error> {
     run(connection, LIMITS).await?;
     // The lock belongs to a name, so that it can be taken before there is a table.
     let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.{table}', 0))");
     run(connection, &lock).await?;
-    let exists = format!("SELECT CASE WHEN to_regclass('{table}') IS NULL THEN 0 ELSE 1 END");
-    if one::<i32>(connection, &exists).await? == 0 {
+    if !exists(connection, table).await? {
         let create =
             format!("CREATE TABLE {table} (version BIGINT NOT NULL); INSERT INTO {table} VALUES (0)");
         run(connection, &create).await?;
     }
     one(connection, &format!("SELECT version FROM {table}")).await
+}
+
+async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, sqlx::Error> {
+    let exists = format!("SELECT CASE WHEN to_regclass('{table}') IS NULL THEN 0 ELSE 1 END");
+    Ok(one::<i32>(connection, &exists).await? == 1)
 }
 
 /// Plain texts: several statements at once, and nothing stays prepared.

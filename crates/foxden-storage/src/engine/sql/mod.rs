@@ -33,7 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng, SyncTime, UserId};
 use foxden_sql::SqlError;
-use foxden_sql::server::ServerUrl;
+use foxden_sql::server::{ServerLook, ServerUrl};
 
 use self::batch::BatchMark;
 use self::connection::Arg;
@@ -118,6 +118,11 @@ impl SqlEngine {
             debt: Mutex::new(PurgeDebt::none()),
             purge: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Looks at a database as [`Self::open`] would, and changes nothing.
+    pub async fn inspect(url: &ServerUrl) -> Result<ServerLook, SqlError> {
+        ServerLook::at(url, server::MIGRATIONS).await
     }
 
     /// Runs a command in a transaction, again if it meets another one.

@@ -6,7 +6,7 @@ use foxden_sql::server::ServerEngine;
 use foxden_sql::server::ServerUrl;
 #[cfg(feature = "postgres")]
 use foxden_sql::server::{PostgresPool, postgres::Isolation};
-use foxden_sql::{Migration, SqlError};
+use foxden_sql::{Migration, Migrations, SqlError};
 
 #[cfg(feature = "postgres")]
 use super::connection::Pooler;
@@ -14,8 +14,6 @@ use super::connection::{Connection, Dialect};
 use super::fault::Fault;
 use crate::engine::EngineError;
 
-/// The table with the version of the others.
-const VERSION_TABLE: &str = "sync_migration";
 /// The purpose of the connections, which the server lists.
 const ROLE: &str = "foxden-objects";
 
@@ -36,10 +34,13 @@ macro_rules! migrations {
     };
 }
 
-#[cfg(feature = "postgres")]
-const POSTGRES: &[Migration] = migrations!("postgres": "0001_initial");
-#[cfg(feature = "mysql")]
-const MYSQL: &[Migration] = migrations!("mysql": "0001_initial");
+/// The tables, and the one with the version of the others.
+pub(super) const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[],
+    postgres: migrations!("postgres": "0001_initial"),
+    mysql: migrations!("mysql": "0001_initial"),
+    table: "sync_migration",
+};
 
 impl Server {
     /// Connects, checks the server, and migrates the tables.
@@ -48,7 +49,7 @@ impl Server {
             #[cfg(feature = "postgres")]
             ServerEngine::Postgres => {
                 let pool = PostgresPool::open(url, ROLE).await?;
-                pool.migrate(VERSION_TABLE, POSTGRES).await?;
+                pool.migrate(MIGRATIONS.table, MIGRATIONS.postgres).await?;
                 let pooler = if pool.is_persistent() {
                     Pooler::None
                 } else {
@@ -59,7 +60,7 @@ impl Server {
             #[cfg(feature = "mysql")]
             ServerEngine::Mysql => {
                 let pool = MysqlPool::open(url, ROLE).await?;
-                pool.migrate(VERSION_TABLE, MYSQL).await?;
+                pool.migrate(MIGRATIONS.table, MIGRATIONS.mysql).await?;
                 Ok(Self::Mysql(pool))
             }
             #[cfg(not(all(feature = "postgres", feature = "mysql")))]

@@ -1,0 +1,63 @@
+//! Whether the databases of servers are fit for the objects and the accounts of this server. Nothing in them is changed.
+
+use foxden_sql::SqlError;
+use foxden_sql::server::{ServerLook, ServerUrl};
+use foxden_storage::SqlEngine;
+
+use super::{Finding, wait_for};
+use crate::config::Config;
+use crate::config::listener::Surface;
+use crate::config::register::RegisterUrl;
+
+/// Findings about the databases that the start would open and migrate; none about files.
+pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if let Some(url) = config.storage.url.server()
+        && config.surfaces().contains(&Surface::Sync)
+    {
+        findings.push(judge("objects", url, wait_for(SqlEngine::inspect(url))?));
+    }
+    if let RegisterUrl::Server { shown, .. } = &config.accounts.register
+        && config.keeps_accounts()
+    {
+        let looked = wait_for(ServerLook::at(shown, foxden_accounts::MIGRATIONS))?;
+        findings.push(judge("accounts", shown, looked));
+    }
+    Ok(findings)
+}
+
+fn judge(what: &str, url: &ServerUrl, looked: Result<ServerLook, SqlError>) -> Finding {
+    let ServerLook { server, found, known } = match looked {
+        Ok(look) => look,
+        Err(error) => return refused(what, url, error),
+    };
+    let place = format!("{what}: {server} at {}, database {}", url.place(), url.database());
+    if found == known {
+        Finding::ok(place)
+    } else if found == 0 {
+        Finding::warning(
+            format!("{place}, which has no tables yet"),
+            "the first start makes them; or name the right database",
+        )
+    } else {
+        Finding::warning(
+            format!("{place}: the tables are at version {found}, this program makes version {known}"),
+            "back up the database and stop the older programs; the next start migrates it",
+        )
+    }
+}
+
+/// The database cannot be used. Neither text shows a password.
+pub fn refused(what: &str, url: &ServerUrl, error: SqlError) -> Finding {
+    match error {
+        SqlError::Unsuitable { cause, cure } => Finding::error(format!("{what}: {cause}"), cure),
+        SqlError::Newer { .. } => Finding::error(
+            format!("{what}: {error}"),
+            "run the newer program, or restore a backup that the older one made",
+        ),
+        error => Finding::error(
+            format!("{what}: {url} cannot be used: {:#}", anyhow::Error::from(error)),
+            "check the URL and the server's log",
+        ),
+    }
+}

@@ -1,0 +1,203 @@
+//! A database that cannot be reached for a while: clients are told to wait, and the service returns by itself.
+
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use foxden_sql::testing::TestServer;
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::legacy::account::{self, basic};
+use foxden_test_support::client::legacy::name;
+use foxden_test_support::client::wire::{Call, Reply, Server};
+
+use super::{DATABASES, with_host};
+use crate::nodes::eventually;
+use crate::program::{Folder, Start};
+
+const ANN: &str = "ann@example.org";
+const PASSWORD: &str = "ann's password";
+
+/// The line to a server, which can be cut.
+struct Line {
+    port: u16,
+    /// Both ends of each connection; `None` while it is cut.
+    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Line {
+    fn to(place: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = Arc::new(Mutex::new(Some(Vec::new())));
+        let known = Arc::clone(&open);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                if let Some(open) = known.lock().unwrap().as_mut() {
+                    let server = TcpStream::connect(&place).unwrap();
+                    carry(&client, &server);
+                    carry(&server, &client);
+                    open.extend([client, server]);
+                }
+            }
+        });
+        Self { port, open }
+    }
+
+    fn cut(&self) {
+        for stream in self.open.lock().unwrap().take().unwrap_or_default() {
+            // It may have ended already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn mend(&self) {
+        *self.open.lock().unwrap() = Some(Vec::new());
+    }
+}
+
+fn carry(from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    std::thread::spawn(move || {
+        // It ends when either side does.
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+/// The seconds that a client is asked to wait, on a 503 alone.
+#[track_caller]
+fn wait_of(reply: &Reply) -> u32 {
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    reply.header("retry-after").unwrap().parse().unwrap()
+}
+
+fn clients_wait_while_the_database_is_away(database: TestServer) {
+    let namespace = database.namespace("outage");
+    let (login, place) = namespace.url().split_once('@').unwrap();
+    let line = Line::to(place.split_once('/').unwrap().0.to_owned());
+    let through = with_host(namespace.url(), &format!("127.0.0.1:{}", line.port));
+    let folder = Folder::new();
+    let start = Start::on(&folder);
+    let start = DATABASES
+        .iter()
+        .fold(start, |start, (variable, _)| start.set(variable, &through));
+    let program = start.serve();
+    let server = Server::at(program.url());
+
+    let store = Session::sign_up(&server, ANN, PASSWORD)
+        .connect("a browser")
+        .store();
+    store.put("bookmarks", "a", "x").expect(200);
+    let bea = "bea@example.org";
+    account::register(&server, bea, PASSWORD);
+    let old = || {
+        let name = name::of_account(bea);
+        let call = Call::get(format!("/1.1/{name}/info/collections"));
+        server.send(&call.header("Authorization", basic(&name, PASSWORD)))
+    };
+    old().expect(200);
+    let health = || server.send(&Call::get("/__heartbeat__"));
+    health().expect(200);
+
+    line.cut();
+    for number in 0..5 {
+        // The first ones may be those whose connection is cut.
+        let read = store.send(Call::get("/storage/bookmarks/a"));
+        assert!(wait_of(&read) > 0 && read.text() == "0", "{}", read.text());
+        wait_of(&store.put("bookmarks", "b", &number.to_string()));
+        assert_eq!((wait_of(&old()) > 0, old().text().as_str()), (true, "0"));
+        let login = Session::try_sign_in(&server, ANN, PASSWORD);
+        wait_of(&login);
+        login.expect_errno(503, 201);
+    }
+    let ill = health().expect(503).json();
+    assert_eq!(
+        (&ill["database"], &ill["status"]),
+        (&"Unknown".into(), &"Err".into())
+    );
+    server.send(&Call::get("/__lbheartbeat__")).expect(200);
+    // Once for the objects, and once for the accounts.
+    let log = program.log();
+    assert_eq!(
+        log.matches("the database cannot be reached; ").count(),
+        2,
+        "{log}"
+    );
+    assert!(log.contains(&format!("127.0.0.1:{}", line.port)), "{log}");
+
+    line.mend();
+    eventually(|| health().status == 200);
+    assert_eq!(store.payload("bookmarks", "a"), "x");
+    store.put("bookmarks", "b", "y").expect(200);
+    old().expect(200);
+    Session::sign_in(&server, ANN, PASSWORD);
+    let log = program.log();
+    assert_eq!(
+        log.matches("the database can be reached again").count(),
+        2,
+        "{log}"
+    );
+    assert!(
+        log.matches("a connection to the database was lost").count() <= 2,
+        "{log}"
+    );
+    let password = login.rsplit_once(':').unwrap().1;
+    assert!(
+        password.starts_with("//") || !log.contains(&format!(":{password}@")),
+        "{log}"
+    );
+    program.stop();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run by cargo xtask test"]
+fn clients_wait_while_postgresql_is_away() {
+    clients_wait_while_the_database_is_away(TestServer::Postgres);
+}
+
+#[test]
+#[ignore = "needs MariaDB: run by cargo xtask test"]
+fn clients_wait_while_mariadb_is_away() {
+    clients_wait_while_the_database_is_away(TestServer::Mariadb);
+}
+
+/// While another session locks the table of users, the only connection waits, and so does every other request.
+#[test]
+#[ignore = "needs PostgreSQL: run by cargo xtask test"]
+fn clients_wait_while_all_connections_are_in_use() {
+    let namespace = TestServer::Postgres.namespace("exhausted");
+    let folder = Folder::new();
+    let objects = super::with_option(namespace.url(), "pool=1");
+    let program = Start::on(&folder).set(DATABASES[0].0, objects).serve();
+    let stores = [1, 2, 3].map(|user| program.store(user));
+    let write = |number: usize| {
+        let object = r#"{"payload":"x"}"#.to_owned();
+        stores[number].send("PUT", "/storage/bookmarks/a", Some(object))
+    };
+    write(0).expect(200);
+    let lock = format!(
+        "LOCK TABLE {}.sync_user IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8)",
+        namespace.name()
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| TestServer::Postgres.run(&lock));
+        let (begin, mut refused) = (Instant::now(), Vec::new());
+        while refused.is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "all were served");
+            let requests = [0, 1, 2].map(|number| {
+                let write = &write;
+                scope.spawn(move || write(number))
+            });
+            let replies = requests.map(|request| request.join().unwrap());
+            refused.extend(replies.into_iter().filter(|reply| reply.status != 200));
+        }
+        for reply in &refused {
+            assert!(wait_of(reply) > 0 && reply.text() == "0", "{}", reply.text());
+        }
+    });
+    for number in [0, 1, 2] {
+        write(number).expect(200);
+    }
+    program.stop();
+}
