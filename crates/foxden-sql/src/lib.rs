@@ -38,8 +38,8 @@ pub use origin::QueryOrigin;
 pub use server::MysqlPool;
 #[cfg(feature = "postgres")]
 pub use server::PostgresPool;
-pub use server::{ServerEngine, ServerUrl};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use server::ServerLook;
+pub use server::{ServerEngine, ServerUrl};
 pub use value::{FromValue, Nullable, Row, Value};
 pub use waiting::QueueDepths;

@@ -2,7 +2,6 @@
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use foxden_sql::testing::TestServer;
 use foxden_test_support::client::browser::Session;
@@ -106,7 +105,9 @@ fn clients_wait_while_the_database_is_away(database: TestServer) {
         let read = store.send(Call::get("/storage/bookmarks/a"));
         assert!(wait_of(&read) > 0 && read.text() == "0", "{}", read.text());
         wait_of(&store.put("bookmarks", "b", &number.to_string()));
-        assert_eq!((wait_of(&old()) > 0, old().text().as_str()), (true, "0"));
+        let refused = old();
+        assert!(wait_of(&refused) > 0);
+        assert!(refused.text().contains("server issue"), "{}", refused.text());
         let login = Session::try_sign_in(&server, ANN, PASSWORD);
         wait_of(&login);
         login.expect_errno(503, 201);
@@ -160,44 +161,4 @@ fn clients_wait_while_postgresql_is_away() {
 #[ignore = "needs MariaDB: run by cargo xtask test"]
 fn clients_wait_while_mariadb_is_away() {
     clients_wait_while_the_database_is_away(TestServer::Mariadb);
-}
-
-/// While another session locks the table of users, the only connection waits, and so does every other request.
-#[test]
-#[ignore = "needs PostgreSQL: run by cargo xtask test"]
-fn clients_wait_while_all_connections_are_in_use() {
-    let namespace = TestServer::Postgres.namespace("exhausted");
-    let folder = Folder::new();
-    let objects = super::with_option(namespace.url(), "pool=1");
-    let program = Start::on(&folder).set(DATABASES[0].0, objects).serve();
-    let stores = [1, 2, 3].map(|user| program.store(user));
-    let write = |number: usize| {
-        let object = r#"{"payload":"x"}"#.to_owned();
-        stores[number].send("PUT", "/storage/bookmarks/a", Some(object))
-    };
-    write(0).expect(200);
-    let lock = format!(
-        "LOCK TABLE {}.sync_user IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8)",
-        namespace.name()
-    );
-    std::thread::scope(|scope| {
-        scope.spawn(|| TestServer::Postgres.run(&lock));
-        let (begin, mut refused) = (Instant::now(), Vec::new());
-        while refused.is_empty() {
-            assert!(begin.elapsed() < Duration::from_secs(60), "all were served");
-            let requests = [0, 1, 2].map(|number| {
-                let write = &write;
-                scope.spawn(move || write(number))
-            });
-            let replies = requests.map(|request| request.join().unwrap());
-            refused.extend(replies.into_iter().filter(|reply| reply.status != 200));
-        }
-        for reply in &refused {
-            assert!(wait_of(reply) > 0 && reply.text() == "0", "{}", reply.text());
-        }
-    });
-    for number in [0, 1, 2] {
-        write(number).expect(200);
-    }
-    program.stop();
 }
