@@ -17,13 +17,13 @@ const ANN: &str = "ann@example.org";
 const PASSWORD: &str = "ann's password";
 
 /// The line to a server, which can be cut.
-struct Line {
+struct CutLine {
     port: u16,
     /// Both ends of each connection; `None` while it is cut.
     open: Arc<Mutex<Option<Vec<TcpStream>>>>,
 }
 
-impl Line {
+impl CutLine {
     fn to(place: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -74,7 +74,7 @@ fn wait_of(reply: &Reply) -> u32 {
 fn clients_wait_while_the_database_is_away(database: TestServer) {
     let namespace = database.namespace("outage");
     let (login, place) = namespace.url().split_once('@').unwrap();
-    let line = Line::to(place.split_once('/').unwrap().0.to_owned());
+    let line = CutLine::to(place.split_once('/').unwrap().0.to_owned());
     let through = with_host(namespace.url(), &format!("127.0.0.1:{}", line.port));
     let folder = Folder::new();
     let start = Start::on(&folder);
