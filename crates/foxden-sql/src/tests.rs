@@ -378,8 +378,8 @@ async fn deleted_rows_leave_no_trace_once_wiped() {
 
 #[tokio::test]
 async fn an_unknown_engine_or_a_missing_folder_is_an_error() {
-    let unknown = Database::open("postgres://localhost/register", ONE).await;
-    assert!(matches!(unknown.map(drop), Err(SqlError::UnknownEngine(engine)) if engine == "postgres:"));
+    let unknown = Database::open("oracle://localhost/register", ONE).await;
+    assert!(matches!(unknown.map(drop), Err(SqlError::UnknownEngine(engine)) if engine == "oracle:"));
     let nowhere = Database::open("/nowhere/at/all/register.sqlite", ONE).await;
     assert!(matches!(nowhere.map(drop), Err(SqlError::Unavailable(_))));
 }

@@ -105,14 +105,15 @@ mod tests {
     async fn too_many_waiting_commands_are_refused() {
         let queues = UserQueues::new(1);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let running = queues.enter(UserId(1)).await.unwrap();
         let mut waiting = Vec::new();
-        for _ in 0..=MAX_WAITING {
+        for _ in 0..MAX_WAITING {
             let mut command = Box::pin(queues.enter(UserId(1)));
-            let _ = command.as_mut().poll(&mut context);
+            assert!(command.as_mut().poll(&mut context).is_pending());
             waiting.push(command);
         }
         assert!(matches!(queues.enter(UserId(1)).await, Err(EngineError::Busy)));
-        drop(waiting);
+        drop((waiting, running));
         assert!(queues.users().is_empty());
     }
 }
