@@ -2,12 +2,17 @@
 //!
 //! An engine whose server is not configured is reported as ignored; with `FOXDEN_TEST_ENGINES=all` its tests fail.
 
+#[path = "server_engine/mod.rs"]
+mod server_engine;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::{EngineFixture, Opener, TestedEngine, Unreachable, run};
-use foxden_storage::{Cached, Engine, MemoryEngine, SqlEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+
+use server_engine::on_server;
 
 fn main() -> ExitCode {
     let engines = [
@@ -26,13 +31,13 @@ fn main() -> ExitCode {
         TestedEngine {
             engine: "postgres",
             opener: opener(TestServer::Postgres, |fixture| {
-                Box::pin(on_server(TestServer::Postgres, fixture))
+                Box::pin(async move { on_server(TestServer::Postgres, &fixture).await })
             }),
         },
         TestedEngine {
             engine: "mariadb",
             opener: opener(TestServer::Mariadb, |fixture| {
-                Box::pin(on_server(TestServer::Mariadb, fixture))
+                Box::pin(async move { on_server(TestServer::Mariadb, &fixture).await })
             }),
         },
     ];
@@ -50,15 +55,6 @@ fn opener(server: TestServer, opener: Opener) -> Result<Opener, String> {
         Some(_) => Ok(opener),
         None => Err(format!("{} is not set", server.variable())),
     }
-}
-
-/// An engine in the fixture's namespace of a server; each handle has connections of its own, as another process would.
-async fn on_server(server: TestServer, fixture: Arc<EngineFixture>) -> Arc<dyn Engine> {
-    let namespace = Box::pin(fixture.resource(server.fresh(fixture.namespace()))).await;
-    let url = namespace.as_ref().expect("the server is there").url();
-    let url = url.parse().expect("the URL is one of a server");
-    let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
-    Arc::new(engine.expect("the server can be used"))
 }
 
 fn memory(fixture: &EngineFixture) -> Arc<dyn Engine> {

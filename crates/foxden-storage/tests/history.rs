@@ -7,6 +7,8 @@
 mod check;
 #[path = "history/load.rs"]
 mod load;
+#[path = "server_engine/mod.rs"]
+mod server_engine;
 #[path = "history/slow.rs"]
 mod slow;
 #[path = "history/spoil.rs"]
@@ -16,7 +18,7 @@ use std::sync::Arc;
 
 use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
-use foxden_storage::{Cached, Engine, MemoryEngine, SqlEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
 /// Defines the test of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`. Further attributes follow it.
 macro_rules! explains_its_history {
@@ -76,11 +78,7 @@ macro_rules! on_server {
         use super::*;
 
         async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-            let namespace = Box::pin(fixture.resource($server.fresh(fixture.namespace()))).await;
-            let url = namespace.as_ref().expect("the server is there").url();
-            let url = url.parse().expect("the URL is one of a server");
-            let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
-            Arc::new(engine.expect("the server can be used"))
+            server_engine::on_server($server, fixture).await
         }
 
         explains_its_history!(open, ignore = "needs a server: cargo xtask test starts one");

@@ -7,12 +7,14 @@
 mod commands;
 #[path = "model/run.rs"]
 mod run;
+#[path = "server_engine/mod.rs"]
+mod server_engine;
 
 use std::sync::Arc;
 
 use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
-use foxden_storage::{Cached, Engine, MemoryEngine, SqlEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use commands::ClockMotion;
@@ -84,11 +86,7 @@ macro_rules! on_server {
         use super::*;
 
         async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-            let namespace = Box::pin(fixture.resource($server.fresh(fixture.namespace()))).await;
-            let url = namespace.as_ref().expect("the server is there").url();
-            let url = url.parse().expect("the URL is one of a server");
-            let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
-            Arc::new(engine.expect("the server can be used"))
+            server_engine::on_server($server, fixture).await
         }
 
         equals_memory!(open, ignore = "needs a server: cargo xtask test starts one");

@@ -4,16 +4,17 @@
 
 #[path = "on_servers/proxy.rs"]
 mod proxy;
+#[path = "server_engine/mod.rs"]
+mod server_engine;
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
-use foxden_storage::{
-    Budget, Change, Detail, Engine, EngineError, Fields, Patch, Query, Selection, SqlEngine, Write,
-};
+use foxden_storage::{Budget, Change, Detail, EngineError, Fields, Patch, Query, Selection, Write};
 
 use proxy::{Proxy, Weather};
+use server_engine::{on_server, open};
 
 /// A store on a server, behind a proxy.
 struct TestStore {
@@ -53,12 +54,6 @@ impl TestStore {
         let engine = open(&self.url, &fixture).await;
         TestContext::new(fixture, engine)
     }
-}
-
-async fn open(url: &str, fixture: &EngineFixture) -> Arc<dyn Engine> {
-    let url = url.parse().expect("the URL is one of a server");
-    let engine = SqlEngine::open(&url, fixture.clock.clone(), fixture.rng.clone()).await;
-    Arc::new(engine.expect("the server can be used"))
 }
 
 fn hundred(prefix: &str) -> Vec<Patch> {
@@ -215,7 +210,7 @@ async fn service_returns_with_the_server(server: TestServer) {
     while ctx.engine.summary(ctx.user, Detail::Times).await.is_err() {
         tries += 1;
         assert!(tries < 100, "service does not return");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(ctx.payload("bookmarks", "a").await, "one");
     ctx.put("bookmarks", "a", "two").await;
@@ -224,18 +219,13 @@ async fn service_returns_with_the_server(server: TestServer) {
 
 async fn processes_create_the_tables_at_once(server: TestServer) {
     let fixture = EngineFixture::new();
-    let namespace = server
-        .fresh(fixture.namespace())
-        .await
-        .expect("the server is there");
-    let url = namespace.url();
     let opened = tokio::join!(
-        open(url, &fixture),
-        open(url, &fixture),
-        open(url, &fixture),
-        open(url, &fixture)
+        on_server(server, &fixture),
+        on_server(server, &fixture),
+        on_server(server, &fixture),
+        on_server(server, &fixture)
     );
-    let ctx = TestContext::new(EngineFixture::new(), opened.3);
+    let ctx = TestContext::new(fixture, opened.3);
     ctx.put("bookmarks", "a", "one").await;
 }
 
@@ -278,12 +268,25 @@ async fn one_user_does_not_take_all_connections(server: TestServer) {
     let store = Box::pin(TestStore::with(server, "&pool=2")).await;
     let ctx = &store.ctx;
     ctx.put("bookmarks", "a", "one").await;
-    let mut writes = tokio::task::JoinSet::new();
-    for number in 0..20 {
-        let ctx = ctx.clone();
-        writes.spawn(async move { ctx.put("bookmarks", "a", &number.to_string()).await });
-    }
-    // One connection is left for others while the user's writes queue.
-    ctx.of_user(7).put("bookmarks", "a", "one").await;
-    assert_eq!(writes.join_all().await.len(), 20);
+    let sleep = match server {
+        TestServer::Postgres => "SELECT pg_sleep(3)",
+        TestServer::Mariadb => "DO SLEEP(3)",
+    };
+    let lock = format!("BEGIN; SELECT uid FROM sync_user WHERE uid = 42 FOR UPDATE; {sleep}; ROLLBACK");
+    let others = async {
+        // A write that waits shows that the user's row is locked.
+        let blocked = || tokio::time::timeout(Duration::from_millis(200), ctx.put("bookmarks", "a", "two"));
+        while blocked().await.is_ok() {}
+        let mut writes = tokio::task::JoinSet::new();
+        for number in 0..20 {
+            let ctx = ctx.clone();
+            writes.spawn(async move { ctx.put("bookmarks", "a", &number.to_string()).await });
+        }
+        // They have begun to wait, and one connection is left for others.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        ctx.of_user(7).put("bookmarks", "a", "one").await;
+        assert!(writes.try_join_next().is_none(), "the lock was held meanwhile");
+        assert_eq!(writes.join_all().await.len(), 20);
+    };
+    tokio::join!(store.namespace.run(&lock), others);
 }

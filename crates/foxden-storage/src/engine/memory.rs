@@ -17,6 +17,7 @@ use foxden_model::{Clock, Rng, SyncTime, UserId};
 
 use self::store::Store;
 use super::announced::Announced;
+use super::write_time::WriteTime;
 use super::{Engine, EngineError, QueuedWrites};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
@@ -27,15 +28,6 @@ pub struct MemoryEngine {
     rng: Arc<dyn Rng>,
     stores: RwLock<HashMap<UserId, Arc<Mutex<Store>>>>,
     announced: Announced,
-}
-
-/// The time of a write.
-#[derive(Clone, Copy)]
-struct WriteTime {
-    /// The time of the clock; expiry counts from it unless the clock is far behind.
-    now: SyncTime,
-    /// The time that the write gets.
-    next: SyncTime,
 }
 
 impl MemoryEngine {

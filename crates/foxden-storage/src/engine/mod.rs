@@ -13,6 +13,7 @@ mod purge_debt;
 pub mod sql;
 pub mod sqlite;
 mod usage;
+mod write_time;
 
 use std::error::Error;
 
@@ -175,20 +176,6 @@ pub const MAX_BATCH_OBJECTS: u64 = 10_000;
 pub const MAX_OPEN_BATCHES: u64 = 16;
 /// The TTL of a batch, in seconds.
 pub const BATCH_TTL_SECONDS: i64 = 2 * 60 * 60;
-/// How far, in seconds, the clock may be behind a user's own times for TTLs to count from it.
-const MAX_CLOCK_LAG_SECONDS: i64 = 24 * 60 * 60;
-
-/// The time from which the TTL of a write counts; the write takes the time `next` while the clock shows `now`. A clock that
-/// is far behind is wrong, as on a machine without a battery that has just started: objects whose TTL counted from it would
-/// expire once the clock is corrected.
-fn ttl_start(now: SyncTime, next: SyncTime) -> SyncTime {
-    if next > now.plus_seconds(MAX_CLOCK_LAG_SECONDS) {
-        next
-    } else {
-        now
-    }
-}
-
 /// Stored data that no release has written.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is damaged")]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use foxden_model::{Bso, CollectionName, ObjectId, SyncTime};
 
+use super::ReadTime;
 use super::batch::Batches;
 use super::deleted::Deleted;
-use super::{ReadTime, WriteTime};
 use crate::command::{BatchId, Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
 use crate::engine::usage::{BatchLimits, QuotaState, Usage};
-use crate::engine::{EngineError, MAX_COLLECTIONS, ttl_start};
+use crate::engine::write_time::WriteTime;
+use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::{CollectionSummary, Summary, Written};
 
 /// One user's collections and open batches.
@@ -304,8 +305,7 @@ impl Collection {
             Ttl::Keep => {}
             Ttl::Never => object.expiry = None,
             Ttl::In(seconds) => {
-                let begin = ttl_start(time.now, time.next);
-                object.expiry = Some(begin.plus_seconds(seconds.into()));
+                object.expiry = Some(time.expiry(seconds));
             }
         }
         if patch.renews {

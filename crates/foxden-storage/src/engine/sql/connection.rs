@@ -7,6 +7,8 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Either};
 
 use foxden_sql::server::PooledConnection;
+#[cfg(feature = "postgres")]
+use foxden_sql::server::numbered;
 
 use super::fault::Fault;
 use crate::engine::Corrupt;
@@ -207,21 +209,6 @@ where
     Ok(all)
 }
 
-/// The statement with numbered placeholders. No statement has a question mark that is not one.
-#[cfg(feature = "postgres")]
-fn numbered(sql: &str) -> String {
-    use std::fmt::Write;
-    let mut numbered = String::with_capacity(sql.len() + 16);
-    for (number, part) in sql.split('?').enumerate() {
-        if number > 0 {
-            // Writing to a text cannot fail.
-            let _ = write!(numbered, "${number}");
-        }
-        numbered.push_str(part);
-    }
-    numbered
-}
-
 #[cfg(feature = "postgres")]
 fn postgres_arguments(args: &[Arg<'_>]) -> Result<PgArguments, Fault> {
     use sqlx::Arguments;
@@ -303,18 +290,5 @@ impl Row {
             #[cfg(feature = "mysql")]
             Self::Mysql(_) => Ok(self.blob_text(at)?.unwrap_or_default()),
         }
-    }
-}
-
-#[cfg(all(test, feature = "postgres"))]
-mod tests {
-    #[test]
-    fn placeholders_are_numbered() {
-        assert_eq!(
-            super::numbered("a = ? and b in (?, ?)"),
-            "a = $1 and b in ($2, $3)"
-        );
-        assert_eq!(super::numbered("?"), "$1");
-        assert_eq!(super::numbered("commit"), "commit");
     }
 }

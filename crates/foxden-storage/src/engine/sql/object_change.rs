@@ -1,15 +1,6 @@
 //! What a statement changes: the merged patches of objects, and the totals of their collection.
 
-use foxden_model::SyncTime;
-
-/// The time of a write.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WriteTime {
-    /// The time of the clock; expiry counts from it unless the clock is far behind.
-    pub(super) now: SyncTime,
-    /// The time the write gets.
-    pub(super) next: SyncTime,
-}
+use crate::engine::write_time::WriteTime;
 
 /// The collection, by its number, whose objects a write changes.
 #[derive(Clone, Copy, Debug)]

@@ -6,13 +6,13 @@ use super::connection::Dialect;
 use super::fault::Fault;
 #[cfg(feature = "mysql")]
 use super::mysql;
-use super::object_change::{ObjectChange, ObjectTarget, Totals, WriteTime, flag};
+use super::object_change::{ObjectChange, ObjectTarget, Totals, flag};
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::transaction::UserTransaction;
 use crate::command::{Field, Ttl};
 use crate::engine::patch_ref::PatchRef;
-use crate::engine::ttl_start;
+use crate::engine::write_time::WriteTime;
 
 /// The most objects that one statement changes.
 pub(super) const MAX_ROWS: usize = 1000;
@@ -83,10 +83,7 @@ impl Objects {
             sortindex: value(&patch.sortindex),
             expiry: match patch.ttl {
                 Ttl::Keep | Ttl::Never => None,
-                Ttl::In(seconds) => {
-                    let begin = ttl_start(self.target.time.now, self.target.time.next);
-                    Some(begin.plus_seconds(seconds.into()).hundredths())
-                }
+                Ttl::In(seconds) => Some(self.target.time.expiry(seconds).hundredths()),
             },
             parent_id: value(&patch.parent_id),
             predecessor_id: value(&patch.predecessor_id),

@@ -7,7 +7,7 @@ use foxden_model::{CollectionName, Rng, SyncTime};
 use super::batch;
 use super::fault::Fault;
 use super::guard::{compare, new_mark};
-use super::object_change::{Totals, WriteTime};
+use super::object_change::Totals;
 use super::objects::Objects;
 use super::select::{Search, rows_to_delete};
 use super::state::{Batch, Collection};
@@ -16,6 +16,7 @@ use crate::command::{Change, Order, Patch, Selection, Write};
 use crate::engine::EngineError;
 use crate::engine::patch_ref::PatchRef;
 use crate::engine::usage::{BatchLimits, Usage};
+use crate::engine::write_time::WriteTime;
 use crate::page::{CollectionSummary, Written};
 
 /// The number of objects from which a deletion of all of them replaces the collection.

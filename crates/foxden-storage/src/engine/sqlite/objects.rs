@@ -2,21 +2,11 @@
 
 use std::collections::HashSet;
 
-use foxden_model::SyncTime;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use crate::command::{Field, Ttl};
 use crate::engine::patch_ref::PatchRef;
-use crate::engine::ttl_start;
-
-/// The time of a write.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WriteTime {
-    /// The time of the clock; expiry counts from it unless the clock is far behind.
-    pub(super) now: SyncTime,
-    /// The time the write gets.
-    pub(super) next: SyncTime,
-}
+use crate::engine::write_time::WriteTime;
 
 /// Applies patches to the objects of one owner and counts the changes.
 pub(super) struct Objects<'c> {
@@ -126,7 +116,7 @@ impl<'c> Objects<'c> {
             patch.id,
             self.time.next.hundredths(),
             new_value(&patch.sortindex, None),
-            self.time.expiry(patch.ttl, None),
+            expiry(self.time, patch.ttl, None),
             new_value(&patch.parent_id, None),
             new_value(&patch.predecessor_id, None),
             payload,
@@ -146,7 +136,7 @@ impl<'c> Objects<'c> {
             old.row,
             self.time.next.hundredths(),
             new_value(&patch.sortindex, None),
-            self.time.expiry(patch.ttl, None),
+            expiry(self.time, patch.ttl, None),
             new_value(&patch.parent_id, None),
             new_value(&patch.predecessor_id, None),
             payload,
@@ -162,7 +152,7 @@ impl<'c> Objects<'c> {
             old.modified
         };
         let sortindex = new_value(&patch.sortindex, old.sortindex);
-        let expiry = self.time.expiry(patch.ttl, old.expiry);
+        let expiry = expiry(self.time, patch.ttl, old.expiry);
         let parent_id = new_value(&patch.parent_id, old.parent_id.as_deref());
         let predecessor_id = new_value(&patch.predecessor_id, old.predecessor_id.as_deref());
         if let Some(payload) = given_payload(&patch.payload) {
@@ -188,16 +178,12 @@ impl<'c> Objects<'c> {
     }
 }
 
-impl WriteTime {
-    fn expiry(self, ttl: Ttl, old: Option<i64>) -> Option<i64> {
-        match ttl {
-            Ttl::Keep => old,
-            Ttl::Never => None,
-            Ttl::In(seconds) => {
-                let begin = ttl_start(self.now, self.next);
-                Some(begin.plus_seconds(seconds.into()).hundredths())
-            }
-        }
+/// When an object expires after a write with this TTL.
+fn expiry(time: WriteTime, ttl: Ttl, old: Option<i64>) -> Option<i64> {
+    match ttl {
+        Ttl::Keep => old,
+        Ttl::Never => None,
+        Ttl::In(seconds) => Some(time.expiry(seconds).hundredths()),
     }
 }
 

@@ -9,13 +9,14 @@ use rusqlite::OptionalExtension;
 
 use super::batch::{self, OpenBatch};
 use super::collection::{adjust, keep_time, make_collection};
-use super::objects::{Objects, WriteTime};
+use super::objects::Objects;
 use super::select::{self, Search};
 use super::user_state::{CollectionState, UserStateMut};
 use super::write_tx::WriteTx;
 use crate::command::{Change, Order, Patch, Selection, Write};
 use crate::engine::patch_ref::PatchRef;
 use crate::engine::usage::{BatchLimits, Usage};
+use crate::engine::write_time::WriteTime;
 use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::Written;
 

@@ -8,10 +8,10 @@ use foxden_model::{Rng, SyncTime, UserId};
 use rusqlite::Connection;
 
 use super::file::DataFile;
-use super::objects::WriteTime;
 use super::user_state::{UserState, UserStateMut};
 use crate::command::{Guard, Target};
 use crate::engine::EngineError;
+use crate::engine::write_time::WriteTime;
 
 /// A transaction. It keeps the changed states of its users, which readers see after the commit.
 pub(super) struct WriteTx<'a> {
