@@ -8,6 +8,7 @@ use foxden_http::wire::PublicUrl;
 use crate::app::App;
 use crate::config::Config;
 use crate::config::listener::Surface;
+use crate::config::register::RegisterUrl;
 use crate::listen::socket::Socket;
 use crate::terminal::{self, Style, styled};
 
@@ -30,8 +31,9 @@ pub async fn print(
     // A relative one says nothing to a person who starts the program elsewhere the next time.
     let folder = &config.server.data_dir;
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-    let folder = format!("data in {}", folder.display());
-    terminal::print_line(format_args!("  {}", styled(folder, Style::Dim)));
+    for line in places(config, &folder.display().to_string()) {
+        terminal::print_line(format_args!("  {}", styled(line, Style::Dim)));
+    }
     if sockets
         .iter()
         .any(|(_, surfaces)| surfaces.contains(&Surface::Fxa))
@@ -52,6 +54,23 @@ pub async fn print(
     }
     terminal::print_line("");
     Ok(())
+}
+
+/// Where the data is. Neither URL shows a password.
+fn places(config: &Config, folder: &str) -> Vec<String> {
+    let surfaces = config.surfaces();
+    let objects = config.storage.url.server();
+    let objects = objects.filter(|_| surfaces.contains(&Surface::Sync));
+    let accounts = match &config.accounts.register {
+        RegisterUrl::Server { shown, .. } if config.keeps_accounts() => Some(shown),
+        _ => None,
+    };
+    let mut places = Vec::new();
+    places.extend(accounts.map(|url| format!("accounts in {url}")));
+    places.extend(objects.map(|url| format!("objects in {url}")));
+    let rest = if places.is_empty() { "data" } else { "all else" };
+    places.push(format!("{rest} in {folder}"));
+    places
 }
 
 fn show_preferences(url: &PublicUrl) {
@@ -95,4 +114,38 @@ fn preferences(url: &PublicUrl) -> Vec<(&'static str, String)> {
 fn names(surfaces: &BTreeSet<Surface>) -> String {
     let names: Vec<String> = surfaces.iter().map(ToString::to_string).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places_of(settings: &[(&str, &str)]) -> Vec<String> {
+        places(&Config::of(settings).unwrap(), "/data")
+    }
+
+    #[test]
+    fn the_places_of_the_data_show_no_password() {
+        assert_eq!(places_of(&[]), ["data in /data"]);
+        let url = "postgres://ann:secret@db.example.org/sync";
+        let shown = "postgres://ann:***@db.example.org:5432/sync";
+        let both = [("accounts.url", url), ("storage.url", url)];
+        assert_eq!(
+            places_of(&both),
+            [
+                format!("accounts in {shown}"),
+                format!("objects in {shown}"),
+                "all else in /data".to_owned()
+            ]
+        );
+        let storage = [
+            ("storage.url", url),
+            ("listener.0.surfaces", "sync"),
+            ("listener.0.bind", "127.0.0.1:5000"),
+        ];
+        assert_eq!(
+            places_of(&storage),
+            [format!("objects in {shown}"), "all else in /data".to_owned()]
+        );
+    }
 }

@@ -152,11 +152,6 @@ impl StoreUrl {
         }
     }
 
-    /// Returns whether several processes may open the store at once.
-    pub const fn is_shared(&self) -> bool {
-        !matches!(self.0, Kind::Memory | Kind::Sqlite { .. })
-    }
-
     /// Returns whether the store exists before [`open`] creates it. The database of a server always does.
     pub fn exists(&self, options: &OpenOptions) -> bool {
         match &self.0 {

@@ -58,7 +58,7 @@ async fn apply(
         else {
             return Ok(());
         };
-        tracing::info!(migration = migration.name, "applying a migration");
+        tracing::info!(migration = migration.name, of = table, "applying a migration");
         run(connection, migration.statements).await.map_err(fault)?;
         let raise = format!("UPDATE {table} SET version = {}", found + 1);
         run(connection, &raise).await.map_err(fault)?;

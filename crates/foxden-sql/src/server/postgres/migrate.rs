@@ -39,7 +39,7 @@ pub(super) async fn migrate(
         else {
             return run(connection, "ROLLBACK").await.map_err(fault);
         };
-        tracing::info!(migration = migration.name, "applying a migration");
+        tracing::info!(migration = migration.name, of = table, "applying a migration");
         run(connection, migration.statements).await.map_err(fault)?;
         let raise = format!("UPDATE {table} SET version = {}", found + 1);
         run(connection, &raise).await.map_err(fault)?;
