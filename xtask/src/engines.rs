@@ -13,7 +13,7 @@ mod state;
 mod system_user;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -129,24 +129,27 @@ fn status(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
 }
 
 /// Starts servers of its own, tells the variables, and ends the servers when its input ends: when its parent has closed the pipe
-/// or is gone. It must be in a process group of its own, else an interrupt of the parent ends it as well.
+/// or is gone. Until then it obeys the lines of its input, `stop NAME` and `start NAME`, and answers each.
+/// It must be in a process group of its own, else an interrupt of the parent ends it as well.
 fn run(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
     end_forgotten(folder)?;
     let own = Process::this()?;
     let folder = folder.join(format!("run-{}", own.pid));
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(OWNER), own.to_string())?;
-    let started = start_all(&folder, servers);
+    let mut started = start_all(&folder, servers);
     for (server, started) in &started {
         let line = match started {
             Ok(state) => format!("{}={}", server.variable(), server.url(state)),
-            Err(error) => format!("{HAS_FAILED}{}: {error:#}", server.title()).replace('\n', " "),
+            Err(error) => failed(*server, error),
         };
         // The parent may be gone; then the input ends at once.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
     let _ = writeln!(std::io::stdout(), "{IS_READY}");
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let _ = writeln!(std::io::stdout(), "{}", obey(&mut started, &line));
+    }
     for (server, started) in &started {
         if let Ok(state) = started {
             start::end(*server, state)?;
@@ -154,6 +157,31 @@ fn run(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
     }
     fs::remove_dir_all(folder)?;
     Ok(true)
+}
+
+/// Stops or starts one of the servers of [`run`]. The answer is the command itself, or says why it failed.
+fn obey(servers: &mut [(&'static dyn Server, Result<State>)], command: &str) -> String {
+    let words = command.split_once(' ');
+    let named = words.and_then(|(what, name)| {
+        let found = servers.iter_mut().find(|(server, _)| server.name() == name);
+        found.map(|(server, started)| (what, *server, started))
+    });
+    let Some((what, server, Ok(state))) = named else {
+        return format!("{HAS_FAILED}{command}: no such server runs");
+    };
+    let done = match what {
+        "stop" => start::stop(server, state),
+        "start" => start::start_again(server, state).map(|again| *state = again),
+        _ => Err(anyhow!("there is no command {what}")),
+    };
+    match done {
+        Ok(()) => command.to_owned(),
+        Err(error) => failed(server, &error),
+    }
+}
+
+fn failed(server: &dyn Server, error: &anyhow::Error) -> String {
+    format!("{HAS_FAILED}{}: {error:#}", server.title()).replace('\n', " ")
 }
 
 /// The file that names the process of [`run`] in the folder of its servers.

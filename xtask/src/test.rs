@@ -6,7 +6,7 @@ mod tally;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::cargo::cargo;
 use crate::packages::{CPP, FAKETIME, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
@@ -26,6 +26,9 @@ const BROWSER: [&str; 3] = ["--workspace", "--test", "firefox"];
 /// The tests of accounts, and the databases that they run with once more, as they are called in `FOXDEN_TEST_REGISTER`.
 const RULES: [&str; 3] = ["--workspace", "--test", "rules"];
 const REGISTERS: [(&str, &str); 2] = [("postgres", "PostgreSQL"), ("mariadb", "MariaDB")];
+
+/// The variable that names this program to tests that have servers of their own.
+const PROGRAM_OF_SERVERS: &str = "FOXDEN_TEST_XTASK";
 
 /// The module of long tests: they are ignored, and run by `--long` alone.
 const LONG: &str = "long::";
@@ -68,7 +71,10 @@ pub fn run(words: &[&str]) -> Result<bool> {
     let mut servers = Servers::start()?;
     let mut run = Run {
         tally: Tally::default(),
-        variables: vec![("FOXDEN_TEST_ENGINES".to_owned(), "all".to_owned())],
+        variables: vec![
+            ("FOXDEN_TEST_ENGINES".to_owned(), "all".to_owned()),
+            (PROGRAM_OF_SERVERS.to_owned(), own_path()?),
+        ],
     };
     if options.filters.is_empty() {
         let name = "the rules of the house (cargo xtask tidy)";
@@ -304,6 +310,12 @@ impl Run {
         }
         Ok(())
     }
+}
+
+fn own_path() -> Result<String> {
+    let path = std::env::current_exe().context("the path of this program")?;
+    let path = path.into_os_string().into_string();
+    path.map_err(|path| anyhow!("{} is no UTF-8", path.display()))
 }
 
 fn tests(what: &[&str], to_tests: &[&str]) -> Command {

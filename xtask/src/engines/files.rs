@@ -19,7 +19,8 @@ pub struct Files {
     pub sockets: PathBuf,
     /// The password of its accounts.
     pub password: String,
-    user: SystemUser,
+    /// The system's user as which it runs.
+    pub user: SystemUser,
 }
 
 impl Files {

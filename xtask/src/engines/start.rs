@@ -60,6 +60,32 @@ pub fn end(server: &dyn Server, state: &State) -> Result<&'static str> {
     })
 }
 
+/// Stops a server, and keeps its files.
+pub fn stop(server: &dyn Server, state: &State) -> Result<()> {
+    if state.process.end(server.end_signal(), LIMIT)? {
+        bail!("it did not end by itself");
+    }
+    Ok(())
+}
+
+/// Starts a server that was stopped, with its files and on its port.
+pub fn start_again(server: &dyn Server, state: &State) -> Result<State> {
+    let begun = Instant::now();
+    // For a moment a client may have it.
+    while !is_free(state.port) && begun.elapsed() < LIMIT {
+        sleep(Duration::from_millis(20));
+    }
+    let files = Files {
+        folder: state.files.clone(),
+        sockets: state.sockets.clone(),
+        password: state.password.clone(),
+        user: SystemUser::for_server(server.system_user())?,
+    };
+    let (mut child, state) = spawn(server, &files, &state.folder, state.port)?;
+    wait_for(server, &mut child, &state)?;
+    Ok(state)
+}
+
 /// Serves the files. The chosen port is free, but another program may take it first; then the next is tried.
 fn serve(server: &dyn Server, files: &Files, folder: &Path) -> Result<State> {
     loop {

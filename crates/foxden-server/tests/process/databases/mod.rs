@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod outage;
+mod own_server;
 mod unfit;
 
 use std::process::{Output, Stdio};

@@ -3,12 +3,13 @@
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use foxden_sql::testing::TestServer;
+use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_test_support::client::browser::Session;
 use foxden_test_support::client::legacy::account::{self, basic};
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::wire::{Call, Reply, Server};
 
+use super::own_server::OwnServer;
 use super::{DATABASES, with_host};
 use crate::nodes::eventually;
 use crate::program::{Folder, Start};
@@ -71,16 +72,78 @@ fn wait_of(reply: &Reply) -> u32 {
     reply.header("retry-after").unwrap().parse().unwrap()
 }
 
-fn clients_wait_while_the_database_is_away(database: TestServer) {
-    let namespace = database.namespace("outage");
-    let (login, place) = namespace.url().split_once('@').unwrap();
-    let line = CutLine::to(place.split_once('/').unwrap().0.to_owned());
-    let through = with_host(namespace.url(), &format!("127.0.0.1:{}", line.port));
+/// A database that can be away.
+trait Outage {
+    /// The URL of the database.
+    fn url(&self) -> String;
+
+    /// The place that the log names.
+    fn place(&self) -> String;
+
+    fn begin(&mut self);
+
+    fn end(&mut self);
+}
+
+/// The line to the server is cut.
+struct Unreachable {
+    namespace: TestNamespace,
+    line: CutLine,
+}
+
+impl Unreachable {
+    fn new(database: TestServer) -> Self {
+        let namespace = database.namespace("outage");
+        let place = namespace.url().split_once('@').unwrap().1;
+        let line = CutLine::to(place.split_once('/').unwrap().0.to_owned());
+        Self { namespace, line }
+    }
+}
+
+impl Outage for Unreachable {
+    fn url(&self) -> String {
+        with_host(self.namespace.url(), &self.place())
+    }
+
+    fn place(&self) -> String {
+        format!("127.0.0.1:{}", self.line.port)
+    }
+
+    fn begin(&mut self) {
+        self.line.cut();
+    }
+
+    fn end(&mut self) {
+        self.line.mend();
+    }
+}
+
+/// The server is restarted.
+impl Outage for OwnServer {
+    fn url(&self) -> String {
+        self.url().to_owned()
+    }
+
+    fn place(&self) -> String {
+        self.place().to_owned()
+    }
+
+    fn begin(&mut self) {
+        self.stop();
+    }
+
+    fn end(&mut self) {
+        self.start_again();
+    }
+}
+
+fn clients_wait_while_the_database_is_away(mut outage: impl Outage) {
+    let url = outage.url();
     let folder = Folder::new();
     let start = Start::on(&folder);
     let start = DATABASES
         .iter()
-        .fold(start, |start, (variable, _)| start.set(variable, &through));
+        .fold(start, |start, (variable, _)| start.set(variable, &url));
     let program = start.serve();
     let server = Server::at(program.url());
 
@@ -99,7 +162,7 @@ fn clients_wait_while_the_database_is_away(database: TestServer) {
     let health = || server.send(&Call::get("/__heartbeat__"));
     health().expect(200);
 
-    line.cut();
+    outage.begin();
     for number in 0..5 {
         // The first ones may be those whose connection is cut.
         let read = store.send(Call::get("/storage/bookmarks/a"));
@@ -125,9 +188,9 @@ fn clients_wait_while_the_database_is_away(database: TestServer) {
         2,
         "{log}"
     );
-    assert!(log.contains(&format!("127.0.0.1:{}", line.port)), "{log}");
+    assert!(log.contains(&outage.place()), "{log}");
 
-    line.mend();
+    outage.end();
     eventually(|| health().status == 200);
     assert_eq!(store.payload("bookmarks", "a"), "x");
     store.put("bookmarks", "b", "y").expect(200);
@@ -143,6 +206,7 @@ fn clients_wait_while_the_database_is_away(database: TestServer) {
         log.matches("a connection to the database was lost").count() <= 2,
         "{log}"
     );
+    let login = url.split_once('@').unwrap().0;
     let password = login.rsplit_once(':').unwrap().1;
     assert!(
         password.starts_with("//") || !log.contains(&format!(":{password}@")),
@@ -154,11 +218,23 @@ fn clients_wait_while_the_database_is_away(database: TestServer) {
 #[test]
 #[ignore = "needs PostgreSQL: run by cargo xtask test"]
 fn clients_wait_while_postgresql_is_away() {
-    clients_wait_while_the_database_is_away(TestServer::Postgres);
+    clients_wait_while_the_database_is_away(Unreachable::new(TestServer::Postgres));
 }
 
 #[test]
 #[ignore = "needs MariaDB: run by cargo xtask test"]
 fn clients_wait_while_mariadb_is_away() {
-    clients_wait_while_the_database_is_away(TestServer::Mariadb);
+    clients_wait_while_the_database_is_away(Unreachable::new(TestServer::Mariadb));
+}
+
+#[test]
+#[ignore = "starts a PostgreSQL of its own: run by cargo xtask test"]
+fn service_returns_once_postgresql_has_restarted() {
+    clients_wait_while_the_database_is_away(OwnServer::start(TestServer::Postgres));
+}
+
+#[test]
+#[ignore = "starts a MariaDB of its own: run by cargo xtask test"]
+fn service_returns_once_mariadb_has_restarted() {
+    clients_wait_while_the_database_is_away(OwnServer::start(TestServer::Mariadb));
 }
