@@ -6,8 +6,10 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
+use std::thread::JoinHandle;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
+use tokio::sync::oneshot;
 
 /// A server for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,6 +270,52 @@ impl TestNamespace {
     }
 }
 
+/// A transaction of another client, which holds its locks until this is dropped.
+pub struct HeldTransaction {
+    end: Option<oneshot::Sender<()>>,
+    client: Option<JoinHandle<()>>,
+}
+
+impl TestNamespace {
+    /// Begins a transaction with a statement, and keeps it open.
+    ///
+    /// # Panics
+    ///
+    /// If the statement fails.
+    pub fn hold(&self, statement: &str) -> HeldTransaction {
+        let (started, beginning) = std::sync::mpsc::channel();
+        let (end, is_to_end) = oneshot::channel();
+        let (server, base) = (self.server, self.base.clone());
+        let statements = match server {
+            TestServer::Postgres => format!("SET search_path = {}; BEGIN; {statement}", self.name),
+            TestServer::Mariadb => format!("USE {}; BEGIN; {statement}", self.name),
+        };
+        let client = std::thread::spawn(move || {
+            block_on(async move {
+                let held = Open::begin(server, &base, statements).await;
+                started.send(()).expect("the beginning is waited for");
+                drop(is_to_end.await);
+                held.close().await;
+            });
+        });
+        beginning.recv().expect("the transaction has begun");
+        HeldTransaction {
+            end: Some(end),
+            client: Some(client),
+        }
+    }
+}
+
+impl Drop for HeldTransaction {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(client) = self.client.take() {
+            let ended = client.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the client panicked");
+        }
+    }
+}
+
 impl Drop for TestNamespace {
     fn drop(&mut self) {
         let (server, base) = (self.server, self.base.clone());
@@ -277,28 +325,48 @@ impl Drop for TestNamespace {
     }
 }
 
+/// A connection past everything else.
+enum Open {
+    Postgres(sqlx::PgConnection),
+    Mariadb(sqlx::MySqlConnection),
+}
+
+impl Open {
+    /// Connects, and runs statements.
+    async fn begin(server: TestServer, base: &str, statements: String) -> Self {
+        let base = base.split_once('?').map_or(base, |(base, _)| base);
+        let statements = sqlx::raw_sql(AssertSqlSafe(statements));
+        let answers = "the server answers";
+        let (connection, ran) = match server {
+            TestServer::Postgres => {
+                let mut connection = sqlx::PgConnection::connect(base).await.expect(answers);
+                let ran = connection.execute(statements).await.map(drop);
+                (Self::Postgres(connection), ran)
+            }
+            TestServer::Mariadb => {
+                let mut connection = sqlx::MySqlConnection::connect(base).await.expect(answers);
+                let ran = connection.execute(statements).await.map(drop);
+                (Self::Mariadb(connection), ran)
+            }
+        };
+        ran.expect("the server does it");
+        connection
+    }
+
+    async fn close(self) {
+        // Nothing depends on how it ends.
+        match self {
+            Self::Postgres(connection) => drop(connection.close().await),
+            Self::Mariadb(connection) => drop(connection.close().await),
+        }
+    }
+}
+
 async fn run(server: TestServer, base: &str, statements: &str) {
-    let base = base.split_once('?').map_or(base, |(base, _)| base);
-    let statements = AssertSqlSafe(statements);
-    let ran = match server {
-        TestServer::Postgres => {
-            let mut connection = sqlx::PgConnection::connect(base)
-                .await
-                .expect("the server answers");
-            let ran = connection.execute(sqlx::raw_sql(statements)).await.map(drop);
-            drop(connection.close().await);
-            ran
-        }
-        TestServer::Mariadb => {
-            let mut connection = sqlx::MySqlConnection::connect(base)
-                .await
-                .expect("the server answers");
-            let ran = connection.execute(sqlx::raw_sql(statements)).await.map(drop);
-            drop(connection.close().await);
-            ran
-        }
-    };
-    ran.expect("the server does it");
+    Open::begin(server, base, statements.to_owned())
+        .await
+        .close()
+        .await;
 }
 
 /// Drops the namespaces of processes that have ended.
@@ -316,16 +384,14 @@ async fn sweep(server: TestServer, base: &str) {
 
 async fn names(server: TestServer, base: &str, query: &str) -> Vec<String> {
     let base = base.split_once('?').map_or(base, |(base, _)| base);
-    let query = AssertSqlSafe(query.to_owned());
+    // As plain text, which a pooler passes on whole.
+    let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
     match server {
         TestServer::Postgres => {
             let mut connection = sqlx::PgConnection::connect(base)
                 .await
                 .expect("the server answers");
-            let rows = connection
-                .fetch_all(sqlx::query(query))
-                .await
-                .expect("the server answers");
+            let rows = connection.fetch_all(query).await.expect("the server answers");
             drop(connection.close().await);
             rows.iter().map(|row| row.get(0)).collect()
         }
@@ -333,10 +399,7 @@ async fn names(server: TestServer, base: &str, query: &str) -> Vec<String> {
             let mut connection = sqlx::MySqlConnection::connect(base)
                 .await
                 .expect("the server answers");
-            let rows = connection
-                .fetch_all(sqlx::query(query))
-                .await
-                .expect("the server answers");
+            let rows = connection.fetch_all(query).await.expect("the server answers");
             drop(connection.close().await);
             rows.iter().map(|row| row.get(0)).collect()
         }

@@ -24,6 +24,8 @@ const TRUSTED_TRIAL: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that was idle for longer is asked whether it is still there.
 const TRUSTED_IDLE: Duration = Duration::from_secs(20);
+/// How long it goes unsaid that all connections are in use, once it was said.
+const SILENCE: Duration = Duration::from_secs(60);
 /// A connection that was idle for longer is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -31,6 +33,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) struct ServerPool<D: Database> {
     idle: Arc<IdleConnections<D>>,
     permits: Arc<Semaphore>,
+    /// The number of connections.
+    size: u32,
+    /// When it was last said that all are in use.
+    exhausted_at: Mutex<Option<Instant>>,
     options: Options<D>,
     /// What each connection begins with.
     session: Option<String>,
@@ -73,6 +79,8 @@ where
         Self {
             idle: Arc::new(IdleConnections(Mutex::default())),
             permits: Arc::new(Semaphore::new(permits)),
+            size: url.pool(),
+            exhausted_at: Mutex::default(),
             options,
             session,
             breaker: Arc::default(),
@@ -92,7 +100,7 @@ where
         }
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, permit).await;
-        let permit = permit.map_err(|_| SqlError::Busy)?;
+        let permit = permit.map_err(|_| self.exhausted())?;
         let permit = permit.map_err(|closed| SqlError::Unavailable(closed.into()))?;
         let (connection, opened) = match self.idle_connection().await {
             Some(found) => found,
@@ -104,6 +112,23 @@ where
             idle: Arc::clone(&self.idle),
             _permit: permit,
         })
+    }
+
+    /// Says that all connections are in use, unless that was said a moment ago.
+    fn exhausted(&self) -> SqlError {
+        // No code panics under this lock.
+        let mut said_at = self.exhausted_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if said_at.is_none_or(|said_at| said_at.elapsed() >= SILENCE) {
+            *said_at = Some(Instant::now());
+            tracing::warn!(
+                server = self.place,
+                pool = self.size,
+                "requests are refused: all connections of the pool have been in use for {} seconds; \
+                 find out what keeps the database busy, or raise pool= in the URL",
+                ACQUIRE_TIMEOUT.as_secs()
+            );
+        }
+        SqlError::Busy
     }
 
     /// A connection that was given back and still works.

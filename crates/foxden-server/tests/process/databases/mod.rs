@@ -1,6 +1,7 @@
 //! Databases of servers that cannot be used, as `foxden check` and the start say it, and those that go away for a while.
 
 mod encrypted;
+mod exhausted;
 mod outage;
 mod own_server;
 mod unfit;
