@@ -5,6 +5,7 @@
 
 mod files;
 mod mariadb;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod server;
@@ -21,14 +22,18 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cargo::target_dir;
 use mariadb::MariaDb;
+use pgbouncer::PgBouncer;
 use postgres::Postgres;
 use process::Process;
 use server::Server;
 use start::Started;
 use state::State;
 
-/// Every kind of server.
+/// Every kind of database server.
 pub const SERVERS: [&dyn Server; 2] = [&Postgres, &MariaDb];
+
+/// What stands before one of them, and is started by its name alone.
+const POOLERS: [&dyn Server; 1] = [&PgBouncer];
 
 const USAGE: &str = "\
 usage: cargo xtask engines up|down|status [NAME...]
@@ -37,6 +42,8 @@ usage: cargo xtask engines up|down|status [NAME...]
                  set -a; eval \"$(cargo xtask engines up)\"; set +a
   down           end them and delete their files
   status         print which run
+
+Without names they are postgres and mariadb. pgbouncer stands before the PostgreSQL that FOXDEN_TEST_POSTGRES names.
 ";
 
 /// The last line of [`run`] once every server runs or has failed.
@@ -44,7 +51,7 @@ pub const IS_READY: &str = "ready";
 /// How a line of [`run`] about a server that does not run begins.
 pub const HAS_FAILED: &str = "failed ";
 
-/// Runs one of the commands; without names, for every server.
+/// Runs one of the commands; without names, for every database server.
 pub fn command(words: &[&str]) -> Result<bool> {
     let [what, names @ ..] = words else {
         bail!("{USAGE}");
@@ -60,14 +67,18 @@ pub fn command(words: &[&str]) -> Result<bool> {
     }
 }
 
+fn every() -> impl Iterator<Item = &'static dyn Server> {
+    SERVERS.into_iter().chain(POOLERS)
+}
+
 fn named(names: &[&str]) -> Result<Vec<&'static dyn Server>> {
     if names.is_empty() {
         return Ok(SERVERS.to_vec());
     }
     let servers = names.iter().map(|name| {
-        let server = SERVERS.iter().find(|server| server.name() == *name).copied();
+        let server = every().find(|server| server.name() == *name);
         server.with_context(|| {
-            let known: Vec<&str> = SERVERS.iter().map(|server| server.name()).collect();
+            let known: Vec<&str> = every().map(Server::name).collect();
             format!("there is no server {name}, only {}", known.join(", "))
         })
     });
@@ -201,7 +212,7 @@ fn end_forgotten(folder: &Path) -> Result<()> {
         if !is_run || owner.is_none_or(|owner| owner.is_running()) {
             continue;
         }
-        for server in SERVERS {
+        for server in every() {
             if let Some(state) = State::read(&path.join(server.name()))? {
                 start::end(server, &state)?;
             }

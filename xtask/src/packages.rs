@@ -55,6 +55,12 @@ pub const MARIADB: Program = Program {
     package: "mariadb-server",
     service: Some("mariadb"),
 };
+/// The pooler before the first of them.
+pub const PGBOUNCER: Program = Program {
+    name: "pgbouncer",
+    package: "pgbouncer",
+    service: Some("pgbouncer"),
+};
 /// Counts the instructions of a program.
 pub const VALGRIND: Program = Program {
     name: "valgrind",

@@ -177,7 +177,16 @@ impl TestServer {
     /// If there is no server, or it does not do it.
     pub fn run(self, statement: &str) {
         let base = self.url().expect("the environment names the server");
-        block_on(run(self, &base, statement));
+        self.run_at(&base, statement);
+    }
+
+    /// Runs one statement at another server of this kind.
+    ///
+    /// # Panics
+    ///
+    /// If it does not do it.
+    pub fn run_at(self, url: &str, statement: &str) {
+        block_on(run(self, url, statement));
     }
 }
 

@@ -63,11 +63,16 @@ impl Files {
         command
     }
 
-    /// Writes a file that only that user can read.
+    /// Writes a file that only that user can read, in place of the one with that name.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder.join(name);
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
         file.write_all(text.as_bytes())?;
         self.user.own(&path)?;
         Ok(path)

@@ -70,6 +70,12 @@ fn with_host(url: &str, host: &str) -> String {
     format!("{login}@{host}/{database}")
 }
 
+/// The same URL with another database.
+fn with_database(url: &str, database: &str) -> String {
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{database}")
+}
+
 /// The same URL with one more option.
 fn with_option(url: &str, option: &str) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };

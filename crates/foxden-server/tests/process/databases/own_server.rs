@@ -26,6 +26,11 @@ impl OwnServer {
         }
     }
 
+    /// A pgbouncer before the PostgreSQL of the tests, for whole transactions.
+    pub(super) fn pooler() -> Self {
+        Self::named("pgbouncer", "FOXDEN_TEST_PGBOUNCER")
+    }
+
     fn named(name: &'static str, variable: &str) -> Self {
         let mut command = Command::new(keeper());
         command.args(["engines", "run", name]).process_group(0);

@@ -2,7 +2,10 @@
 
 use foxden_sql::testing::TestServer;
 
-use super::{DATABASES, PASSWORD, User, failed_start, said, url, with_host, with_login, with_option};
+use super::own_server::OwnServer;
+use super::{
+    DATABASES, PASSWORD, User, failed_start, said, url, with_database, with_host, with_login, with_option,
+};
 use crate::program::{Folder, Start};
 
 /// Objects in this database, and accounts in this database, are refused with these words; no password is shown.
@@ -140,6 +143,58 @@ fn the_server_is_read_only() {
         "the server is a replica or read-only",
         "name the primary in the URL",
     );
+}
+
+/// A MariaDB of the test's own is set so; that is refused.
+#[track_caller]
+fn expect_refusal_with(setting: &str, cause: &str, cure: &str) {
+    let server = OwnServer::start(TestServer::Mariadb);
+    TestServer::Mariadb.run_at(server.url(), &format!("SET GLOBAL {setting}"));
+    expect_refusal(server.url(), cause, cure);
+}
+
+#[test]
+#[ignore = "starts a MariaDB of its own: run by cargo xtask test"]
+fn the_server_is_read_only_in_mariadb() {
+    expect_refusal_with(
+        "read_only = 1",
+        "the server is a replica or read-only",
+        "name the primary in the URL",
+    );
+}
+
+#[test]
+#[ignore = "starts a MariaDB of its own: run by cargo xtask test"]
+fn large_uploads_do_not_fit_into_a_packet() {
+    expect_refusal_with(
+        "max_allowed_packet = 1048576",
+        "max_allowed_packet is 1048576 bytes, too few for a large upload",
+        "set it to 16M or more in the server's configuration",
+    );
+}
+
+/// It may refuse the options of a session, or swallow them.
+#[test]
+#[ignore = "starts pgbouncer before a PostgreSQL: run by cargo xtask test"]
+fn a_pooler_is_before_the_server_and_the_url_does_not_say_so() {
+    let pooler = OwnServer::pooler();
+    let console = with_database(pooler.url(), "pgbouncer");
+    for ignored in ["extra_float_digits", "extra_float_digits,options"] {
+        let set = format!("SET ignore_startup_parameters = '{ignored}'");
+        TestServer::Postgres.run_at(&console, &set);
+        expect_refusal(
+            pooler.url(),
+            &format!("a pooler such as pgbouncer stands at {}", pooler.place()),
+            "connect to PostgreSQL itself, or add ?pgbouncer=true to the URL",
+        );
+    }
+    let told = with_option(pooler.url(), "pgbouncer=true");
+    for (variable, what) in DATABASES {
+        let folder = Folder::new();
+        let text = said(&Start::on(&folder).set(variable, &told).run(&["check"]));
+        assert!(!text.contains("BAD"), "{text}");
+        assert!(text.contains(&format!("{what}: PostgreSQL ")), "{text}");
+    }
 }
 
 /// A database of PostgreSQL that is dropped with this.
