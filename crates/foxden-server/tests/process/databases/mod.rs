@@ -2,6 +2,8 @@
 
 mod encrypted;
 mod exhausted;
+mod lossy_line;
+mod lost_commit;
 mod outage;
 mod own_server;
 mod unfit;

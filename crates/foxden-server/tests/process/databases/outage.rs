@@ -1,14 +1,12 @@
 //! A database that cannot be reached for a while: clients are told to wait, and the service returns by itself.
 
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-
 use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_test_support::client::browser::Session;
 use foxden_test_support::client::legacy::account::{self, basic};
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::wire::{Call, Reply, Server};
 
+use super::lossy_line::LossyLine;
 use super::own_server::OwnServer;
 use super::{DATABASES, with_host};
 use crate::nodes::eventually;
@@ -17,57 +15,9 @@ use crate::program::{Folder, Start};
 const ANN: &str = "ann@example.org";
 const PASSWORD: &str = "ann's password";
 
-/// The line to a server, which can be cut.
-struct CutLine {
-    port: u16,
-    /// Both ends of each connection; `None` while it is cut.
-    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
-}
-
-impl CutLine {
-    fn to(place: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let open = Arc::new(Mutex::new(Some(Vec::new())));
-        let known = Arc::clone(&open);
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let client = client.unwrap();
-                if let Some(open) = known.lock().unwrap().as_mut() {
-                    let server = TcpStream::connect(&place).unwrap();
-                    carry(&client, &server);
-                    carry(&server, &client);
-                    open.extend([client, server]);
-                }
-            }
-        });
-        Self { port, open }
-    }
-
-    fn cut(&self) {
-        for stream in self.open.lock().unwrap().take().unwrap_or_default() {
-            // It may have ended already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn mend(&self) {
-        *self.open.lock().unwrap() = Some(Vec::new());
-    }
-}
-
-fn carry(from: &TcpStream, to: &TcpStream) {
-    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-    std::thread::spawn(move || {
-        // It ends when either side does.
-        let _ = std::io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Both);
-    });
-}
-
 /// The seconds that a client is asked to wait, on a 503 alone.
 #[track_caller]
-fn wait_of(reply: &Reply) -> u32 {
+pub(super) fn wait_of(reply: &Reply) -> u32 {
     assert_eq!(reply.status, 503, "{}", reply.text());
     reply.header("retry-after").unwrap().parse().unwrap()
 }
@@ -88,14 +38,13 @@ trait Outage {
 /// The line to the server is cut.
 struct Unreachable {
     namespace: TestNamespace,
-    line: CutLine,
+    line: LossyLine,
 }
 
 impl Unreachable {
     fn new(database: TestServer) -> Self {
         let namespace = database.namespace("outage");
-        let place = namespace.url().split_once('@').unwrap().1;
-        let line = CutLine::to(place.split_once('/').unwrap().0.to_owned());
+        let line = LossyLine::to(namespace.url());
         Self { namespace, line }
     }
 }
@@ -106,7 +55,7 @@ impl Outage for Unreachable {
     }
 
     fn place(&self) -> String {
-        format!("127.0.0.1:{}", self.line.port)
+        self.line.place()
     }
 
     fn begin(&mut self) {
