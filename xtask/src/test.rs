@@ -23,8 +23,13 @@ const PROGRAM: [&str; 3] = ["--workspace", "--test", "process"];
 /// The tests with a browser.
 const BROWSER: [&str; 3] = ["--workspace", "--test", "firefox"];
 
+/// The tests of objects: each engine keeps each promise.
+const PROMISES: [&str; 3] = ["--workspace", "--test", "conformance"];
+
 /// The tests of accounts, and the databases that they run with once more, as they are called in `FOXDEN_TEST_REGISTER`.
 const RULES: [&str; 3] = ["--workspace", "--test", "rules"];
+/// Those among them whose transactions meet others, and some of each other kind.
+const THAT_MEET: [&str; 5] = ["rivals::", "shared::", "tokenserver::", "account::", "session::"];
 const REGISTERS: [(&str, &str); 2] = [("postgres", "PostgreSQL"), ("mariadb", "MariaDB")];
 
 /// The variable that names this program to tests that have servers of their own.
@@ -97,6 +102,7 @@ impl Run {
             self.stage(name, &mut tests(&["--workspace"], &[]))?;
             self.engines()?;
             self.registers()?;
+            self.pooler(options.long)?;
             self.whole_program()?;
             self.proxies()?;
             self.fuzz_briefly()?;
@@ -167,6 +173,34 @@ impl Run {
             (format!("accounts on {name}"), command)
         });
         self.side_by_side(stages.into())
+    }
+
+    /// Runs the tests of objects and of accounts through a pooler, which gives each transaction another session of PostgreSQL.
+    /// All tests of accounts would take minutes: without `is_long` those of transactions that meet run.
+    fn pooler(&mut self, is_long: bool) -> Result<()> {
+        let mut pooler = Servers::named(&["pgbouncer"], &self.variables)?;
+        let addresses = pooler.wait()?;
+        for failure in addresses.failures {
+            self.tally
+                .check(&format!("a pooler for the tests: {failure}"), false);
+        }
+        let Some((_, url)) = addresses.variables.first() else {
+            return Ok(());
+        };
+        let mut objects = tests(&PROMISES, &["postgres::"]);
+        let mut to_tests = vec!["--test-threads=4", "--skip", LONG];
+        if !is_long {
+            to_tests.extend(THAT_MEET);
+        }
+        let mut accounts = tests(&RULES, &to_tests);
+        accounts.env("FOXDEN_TEST_REGISTER", "postgres");
+        for command in [&mut objects, &mut accounts] {
+            command.env("FOXDEN_TEST_POSTGRES", format!("{url}?pgbouncer=true"));
+        }
+        self.side_by_side(vec![
+            ("objects on PostgreSQL behind pgbouncer".to_owned(), objects),
+            ("accounts on PostgreSQL behind pgbouncer".to_owned(), accounts),
+        ])
     }
 
     /// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.
@@ -267,13 +301,22 @@ impl Run {
     fn stage(&mut self, name: &str, command: &mut Command) -> Result<()> {
         println!("\n== {name}");
         self.tally.begin("");
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        self.tell(command);
         let is_good = print_lines(command, |line| {
             self.tally.read(line);
             true
         })?;
         self.tally.stage_ended(name, is_good);
         Ok(())
+    }
+
+    /// Puts the variables of this run into the environment of a command, but for those that it has already.
+    fn tell(&self, command: &mut Command) {
+        for (name, value) in &self.variables {
+            if !command.get_envs().any(|(given, _)| given == name.as_str()) {
+                command.env(name, value);
+            }
+        }
     }
 
     /// Runs stages at once, whose tests run in others, too, with another setting: each counts again. The output of a stage
@@ -283,7 +326,7 @@ impl Run {
             .into_iter()
             .map(|(name, mut command)| {
                 println!("\n== {name}: has begun");
-                command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+                self.tell(&mut command);
                 let thread = std::thread::spawn(move || {
                     let mut output = Vec::new();
                     let is_good = print_lines(&mut command, |line| {

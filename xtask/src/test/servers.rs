@@ -35,14 +35,20 @@ impl Servers {
         if names.is_empty() {
             return Ok(None);
         }
+        Self::named(&names, &[]).map(Some)
+    }
+
+    /// Starts those of that name, with more variables in their environment.
+    pub fn named(names: &[&str], variables: &[(String, String)]) -> Result<Self> {
         let program = std::env::current_exe().context("the path of this program")?;
         let mut command = Command::new(program);
         command.args(["engines", "run"]).args(names);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // An interrupt of the terminal ends this process, and thereby the input of the other.
         let mut keeper = command.process_group(0).spawn().context("the servers' process")?;
         let lines = BufReader::new(keeper.stdout.take().context("its output is a pipe")?);
-        Ok(Some(Self { keeper, lines }))
+        Ok(Self { keeper, lines })
     }
 
     /// Waits until each runs or has failed.
