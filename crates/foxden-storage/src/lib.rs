@@ -23,7 +23,7 @@ pub use command::{
 pub use engine::SqlEngine;
 pub use engine::{
     BadStoreUrl, BatchLimit, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, QueuedWrites,
-    SqliteEngine, SqliteOptions, StoreUrl, open,
+    SqliteEngine, SqliteOptions, StoreUrl, inspect, open,
 };
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};

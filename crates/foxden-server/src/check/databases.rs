@@ -2,7 +2,6 @@
 
 use foxden_sql::SqlError;
 use foxden_sql::server::{ServerLook, ServerUrl};
-use foxden_storage::SqlEngine;
 
 use super::{Finding, wait_for};
 use crate::config::Config;
@@ -15,7 +14,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
     if let Some(url) = config.storage.url.server()
         && config.surfaces().contains(&Surface::Sync)
     {
-        findings.push(judge("objects", url, wait_for(SqlEngine::inspect(url))?));
+        findings.push(judge("objects", url, wait_for(foxden_storage::inspect(url))?));
     }
     if let RegisterUrl::Server { shown, .. } = &config.accounts.register
         && config.keeps_accounts()

@@ -25,7 +25,7 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub use cached::Cached;
 pub use memory::MemoryEngine;
-pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, open};
+pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, open};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use sql::SqlEngine;
 pub use sqlite::{SqliteEngine, SqliteOptions};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foxden_model::{Clock, Rng};
 
 use foxden_sql::SqlError;
-use foxden_sql::server::{ServerEngine, ServerUrl};
+use foxden_sql::server::{ServerEngine, ServerLook, ServerUrl};
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use super::SqlEngine;
@@ -130,6 +130,19 @@ pub async fn open(
     }
 }
 
+/// Looks at a database of a server as [`open`] would, and changes nothing.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub async fn inspect(url: &ServerUrl) -> Result<ServerLook, SqlError> {
+    SqlEngine::inspect(url).await
+}
+
+/// There is no driver to look with. Such a URL is refused when it is read.
+#[cfg(not(any(feature = "postgres", feature = "mysql")))]
+#[expect(clippy::unused_async, reason = "it is called as the other one is")]
+pub async fn inspect(url: &ServerUrl) -> Result<ServerLook, SqlError> {
+    Err(SqlError::UnknownEngine(url.to_string()))
+}
+
 impl StoreUrl {
     /// The name of the engine.
     pub const fn engine(&self) -> &'static str {
@@ -144,7 +157,6 @@ impl StoreUrl {
     }
 
     /// The database, if it is one of a server.
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub const fn server(&self) -> Option<&ServerUrl> {
         match &self.0 {
             Kind::Server(url) => Some(url),

@@ -158,6 +158,10 @@ impl Connection {
     }
 
     /// Ends what [`Self::begin_alone`] began, and returns the connection to the pool.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_mut, reason = "only PostgreSQL has a pooler")
+    )]
     pub(super) async fn end_alone(mut self) -> Result<(), Fault> {
         match &self {
             #[cfg(feature = "postgres")]
