@@ -41,8 +41,15 @@ pub enum SqlError {
     #[error("no engine is known for {0}")]
     UnknownEngine(String),
     /// Take a program that was built with the driver of this kind of server.
-    #[error("this program was built without {0}")]
-    LeftOut(&'static str),
+    #[error(
+        "this program was built without {server}; use one that has it, or build it with --features {feature}"
+    )]
+    LeftOut {
+        /// The name of the server.
+        server: &'static str,
+        /// The feature of Cargo that brings its driver.
+        feature: &'static str,
+    },
     /// Repeat the transaction from its first statement: the database took it back, so that others could go on
     /// (a serialization failure, a deadlock, a lock that was waited for too long).
     #[error("the database took the transaction back")]

@@ -89,8 +89,14 @@ impl ServerEngine {
     /// [`SqlError::LeftOut`] unless this program was built with the driver.
     const fn check_built_in(self) -> Result<(), SqlError> {
         match self {
-            Self::Postgres if cfg!(not(feature = "postgres")) => Err(SqlError::LeftOut("PostgreSQL")),
-            Self::Mysql if cfg!(not(feature = "mysql")) => Err(SqlError::LeftOut("MySQL and MariaDB")),
+            Self::Postgres if cfg!(not(feature = "postgres")) => Err(SqlError::LeftOut {
+                server: "PostgreSQL",
+                feature: "postgres",
+            }),
+            Self::Mysql if cfg!(not(feature = "mysql")) => Err(SqlError::LeftOut {
+                server: "MySQL and MariaDB",
+                feature: "mysql",
+            }),
             Self::Postgres | Self::Mysql => Ok(()),
         }
     }
