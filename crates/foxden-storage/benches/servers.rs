@@ -1,4 +1,5 @@
-//! The speed of the engines on database servers beside a direct driver: `cargo bench -p foxden-storage --bench servers`.
+//! The speed of the engines on database servers beside a direct driver: `cargo bench -p foxden-storage --bench servers`. Words after
+//! `--` choose the lines that contain them all.
 //!
 //! `FOXDEN_TEST_POSTGRES` and `FOXDEN_TEST_MARIADB` name the servers. The reference sends one prepared statement for each call, which
 //! answers the same, to a table of the same shape; it takes no locks, keeps no counts and checks nothing. Rounds alternate. The lines are rows of `docs/performance.md`.
@@ -77,6 +78,15 @@ async fn compare(server: TestServer) {
     };
     for load in [Load::Overwrite, Load::Post, Load::One, Load::Summary] {
         for clients in CLIENTS {
+            let line = format!(
+                "{name}: {} / a direct driver, {clients} connection{}",
+                load.name(),
+                if clients == 1 { "" } else { "s" }
+            );
+            let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--"));
+            if !words.all(|word| line.contains(&word)) {
+                continue;
+            }
             let mut rates = [Vec::new(), Vec::new()];
             for round in 0..=ROUNDS {
                 for (side, rates) in [&driver, &engine].into_iter().zip(&mut rates) {
@@ -90,10 +100,7 @@ async fn compare(server: TestServer) {
             let best = best_ratio(&rates);
             let [reference, ours] = rates.map(median);
             print_line(format!(
-                "| {name}: {} / a direct driver, {clients} connection{} | {:.2} | best {best:.2}; {ours:.0} beside \
-                 {reference:.0} a second; {ROUNDS} rounds |",
-                load.name(),
-                if clients == 1 { "" } else { "s" },
+                "| {line} | {:.2} | best {best:.2}; {ours:.0} beside {reference:.0} a second; {ROUNDS} rounds |",
                 ours / reference
             ));
         }

@@ -9,9 +9,13 @@ mod server_engine;
 
 use std::time::Duration;
 
+use foxden_model::Clock;
+use foxden_sql::server::PostgresPool;
 use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
-use foxden_storage::{Budget, Change, Detail, EngineError, Fields, Patch, Query, Selection, Write};
+use foxden_storage::{
+    Budget, Change, Detail, EngineError, Fields, Guard, Patch, Query, Selection, Target, Write,
+};
 
 use proxy::{Proxy, Weather};
 use server_engine::{on_server, open};
@@ -93,6 +97,8 @@ on_servers! {
     writers_of_the_same_objects_count_them_once;
     a_write_whose_answer_was_lost_has_happened_once;
     a_commit_that_did_not_arrive_changes_nothing;
+    a_plain_write_whose_answer_was_lost_has_happened_once;
+    a_plain_write_that_did_not_arrive_changes_nothing;
     a_part_whose_answer_was_lost_is_in_its_batch_once;
     service_returns_with_the_server;
     processes_create_the_tables_at_once;
@@ -124,14 +130,29 @@ async fn calls_take_few_round_trips(server: TestServer) {
     assert_eq!(proxy.take_round_trips(), 1, "one object");
     assert_eq!(ctx.page(&all).await.rows.len(), 200);
     assert_eq!(proxy.take_round_trips(), 1, "a page");
-    let wanted = match server {
-        TestServer::Postgres => 3,
-        TestServer::Mariadb => 4,
+    let (known, unknown) = match server {
+        TestServer::Postgres => (1, 3),
+        TestServer::Mariadb => (3, 3),
     };
     ctx.upsert("history", hundred("c")).await;
-    assert_eq!(proxy.take_round_trips(), wanted, "new objects");
+    assert_eq!(proxy.take_round_trips(), known, "new objects");
     ctx.upsert("history", hundred("b")).await;
-    assert_eq!(proxy.take_round_trips(), wanted, "objects that exist");
+    assert_eq!(proxy.take_round_trips(), known, "objects that exist");
+    store
+        .another()
+        .await
+        .put("history", "z", "written elsewhere")
+        .await;
+    ctx.upsert("history", hundred("b")).await;
+    // The state that was known is not the current one.
+    assert_eq!(proxy.take_round_trips(), unknown + 1, "after another process");
+    ctx.upsert("tabs", hundred("d")).await;
+    assert!(proxy.take_round_trips() <= unknown, "a new collection");
+    ctx.delete_one("tabs", "d0000000001").await;
+    assert!(
+        proxy.take_round_trips() <= 5,
+        "a deletion, some of its statements prepared"
+    );
 }
 
 async fn writers_of_the_same_objects_count_them_once(server: TestServer) {
@@ -153,11 +174,12 @@ async fn writers_of_the_same_objects_count_them_once(server: TestServer) {
 async fn a_write_whose_answer_was_lost_has_happened_once(server: TestServer) {
     let store = Box::pin(TestStore::new(server)).await;
     let ctx = &store.ctx;
-    let before = ctx.put("bookmarks", "a", "one").await;
+    let before = ctx.put("history", "a", "one").await;
     store.proxy.set(Weather::LosesAnswer);
     ctx.clock.advance_millis(1000);
+    // A new collection takes a transaction.
     let time = ctx.put("bookmarks", "a", "two").await;
-    assert!(time > before);
+    assert!(store.proxy.has_lost() && time > before);
     let other = store.another().await;
     let stored = other.get("bookmarks", "a").await.expect("it is stored");
     assert_eq!((stored.payload.as_str(), stored.modified), ("two", time));
@@ -169,16 +191,110 @@ async fn a_commit_that_did_not_arrive_changes_nothing(server: TestServer) {
     let ctx = &store.ctx;
     let before = ctx.put("bookmarks", "a", "one").await;
     store.proxy.set(Weather::LosesCommit);
+    let write = Write::new(Change::Upsert {
+        collection: collection("bookmarks"),
+        patches: vec![payload("a", "two")],
+    });
+    // This guard takes a transaction.
+    let target = Target::Object(collection("bookmarks"), id("a"));
+    let guard = Guard {
+        target,
+        unmodified_since: before,
+    };
     let lost = ctx
-        .try_write(Write::new(Change::Upsert {
-            collection: collection("bookmarks"),
-            patches: vec![payload("a", "two")],
-        }))
+        .try_write(Write {
+            guard: Some(guard),
+            ..write
+        })
         .await;
+    assert!(store.proxy.has_lost(), "{lost:?}");
     assert!(matches!(lost, Err(EngineError::Unavailable(_))), "{lost:?}");
     assert_eq!(ctx.payload("bookmarks", "a").await, "one");
     assert_eq!(ctx.store_time().await, before);
     assert!(ctx.put("bookmarks", "a", "three").await > before);
+}
+
+async fn a_plain_write_whose_answer_was_lost_has_happened_once(server: TestServer) {
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
+    let before = ctx.put("bookmarks", "a", "one").await;
+    ctx.put("bookmarks", "b", "one").await;
+    store.proxy.set(Weather::LosesNextAnswer);
+    ctx.clock.advance_millis(1000);
+    let written = ctx
+        .write(Change::Upsert {
+            collection: collection("bookmarks"),
+            patches: vec![payload("a", "second"), payload("c", "third")],
+        })
+        .await;
+    assert!(store.proxy.has_lost() && written.modified > before);
+    assert_eq!((written.bytes_before, written.bytes_after), (6, 14));
+    let other = store.another().await;
+    let stored = other.get("bookmarks", "a").await.expect("it is stored");
+    assert_eq!(
+        (stored.payload.as_str(), stored.modified),
+        ("second", written.modified)
+    );
+    let held = other.held("bookmarks").await.expect("it is there");
+    assert_eq!((held.count, held.bytes), (3, 14));
+}
+
+async fn a_plain_write_that_did_not_arrive_changes_nothing(server: TestServer) {
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
+    ctx.put("bookmarks", "a", "one").await;
+    let before = ctx.put("bookmarks", "a", "two").await;
+    store.proxy.set(Weather::LosesNextQuestion);
+    let lost = ctx
+        .try_write(Write::new(Change::Upsert {
+            collection: collection("bookmarks"),
+            patches: vec![payload("a", "three")],
+        }))
+        .await;
+    assert!(store.proxy.has_lost(), "{lost:?}");
+    match (server, lost) {
+        // It was the whole write.
+        (TestServer::Postgres, Err(EngineError::Unavailable(_))) => {
+            assert_eq!(ctx.payload("bookmarks", "a").await, "two");
+            assert_eq!(ctx.store_time().await, before);
+        }
+        // It was the begin of a transaction, which is begun again.
+        (TestServer::Mariadb, Ok(written)) => assert_eq!(ctx.store_time().await, written.modified),
+        (_, lost) => panic!("{lost:?}"),
+    }
+    assert!(ctx.put("bookmarks", "a", "four").await > before);
+    assert_eq!(ctx.held("bookmarks").await.map(|held| held.count), Some(1));
+}
+
+/// Readers may have passed the time that it was given before it waited.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test starts one"]
+async fn a_plain_write_that_lands_late_gets_a_later_time() {
+    use sqlx::Executor;
+    let store = Box::pin(TestStore::new(TestServer::Postgres)).await;
+    let ctx = &store.ctx;
+    ctx.put("bookmarks", "a", "one").await;
+    let url = store.url.parse().expect("it is the URL of a server");
+    let pool = PostgresPool::open(&url, "test").await.expect("it is fit");
+    let mut holder = pool.acquire().await.expect("it serves");
+    let lock = "BEGIN; SELECT uid FROM sync_user WHERE uid = 42 FOR UPDATE";
+    holder.execute(sqlx::raw_sql(lock)).await.expect("it locks");
+    store.proxy.take_round_trips();
+    let pass = async {
+        while store.proxy.take_round_trips() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        ctx.clock.advance_millis(7000);
+        holder
+            .execute(sqlx::raw_sql("ROLLBACK"))
+            .await
+            .expect("it unlocks");
+        ctx.clock.now()
+    };
+    let (time, passed) = tokio::join!(ctx.put("bookmarks", "a", "two"), pass);
+    assert!(time >= passed, "{time:?} is before {passed:?}");
+    let stored = ctx.get("bookmarks", "a").await.expect("it is stored");
+    assert_eq!((stored.payload.as_str(), stored.modified), ("two", time));
 }
 
 async fn a_part_whose_answer_was_lost_is_in_its_batch_once(server: TestServer) {

@@ -15,6 +15,15 @@ pub(in crate::engine) struct WriteTime {
 }
 
 impl WriteTime {
+    /// The same, but the write gets no earlier time than this.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(in crate::engine) fn not_before(self, time: SyncTime) -> Self {
+        Self {
+            next: self.next.max(time),
+            ..self
+        }
+    }
+
     /// When an object expires that the write gives this TTL. A clock that is far behind is wrong, as on a machine without a battery that
     /// has just started: objects whose TTL counted from it would expire once the clock is corrected.
     pub(in crate::engine) fn expiry(self, seconds: u32) -> SyncTime {

@@ -17,6 +17,10 @@ pub enum Weather {
     LosesAnswer,
     /// The next commit does not reach the server.
     LosesCommit,
+    /// The next question reaches the server, but its answer is lost.
+    LosesNextAnswer,
+    /// The next question does not reach the server.
+    LosesNextQuestion,
     /// All connections are closed, and new ones, too.
     Down,
 }
@@ -65,6 +69,11 @@ impl Proxy {
         self.turns.swap(0, Ordering::SeqCst)
     }
 
+    /// Whether what was set to be lost is lost.
+    pub fn has_lost(&self) -> bool {
+        *self.weather.borrow() == Weather::Fair
+    }
+
     /// Changes what happens to connections.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
@@ -98,13 +107,24 @@ async fn carry(
                 let commits = tail.windows(8).any(|word| word == b"; COMMIT");
                 let kept = tail.len().saturating_sub(7);
                 tail.drain(..kept);
-                if commits && now == Weather::LosesCommit {
-                    weather.send_replace(Weather::Fair);
-                    return;
-                }
-                if commits && now == Weather::LosesAnswer {
-                    weather.send_replace(Weather::Fair);
-                    loses = true;
+                match now {
+                    Weather::LosesNextQuestion => {
+                        weather.send_replace(Weather::Fair);
+                        return;
+                    }
+                    Weather::LosesCommit if commits => {
+                        weather.send_replace(Weather::Fair);
+                        return;
+                    }
+                    Weather::LosesNextAnswer => {
+                        weather.send_replace(Weather::Fair);
+                        loses = true;
+                    }
+                    Weather::LosesAnswer if commits => {
+                        weather.send_replace(Weather::Fair);
+                        loses = true;
+                    }
+                    _ => {}
                 }
                 if server.write_all(&question[..count]).await.is_err() {
                     return;

@@ -6,7 +6,7 @@ use super::connection::Arg;
 use super::fault::Fault;
 use super::guard::{compare, new_mark};
 use super::objects::Objects;
-use super::state::Batch;
+use super::state::{Batch, UserState};
 use super::transaction::UserTransaction;
 use crate::command::{BatchId, BatchPart};
 use crate::engine::EngineError;
@@ -39,7 +39,7 @@ pub(super) async fn stage(
     };
     let own = open.as_ref().map_or_else(Usage::default, |open| open.usage);
     let grown = limits.grown(own, &part.patches)?;
-    let others = others(tx, open.as_ref(), now);
+    let others = others(&tx.state, open.as_ref(), now);
     let quota = quota_state(tx, own, &others, part.quota, now).await?;
     let growth = BatchGrowth {
         bytes: grown.bytes,
@@ -76,11 +76,6 @@ pub(super) async fn stage(
     }
     batch.usage = grown;
     batch.mark = new_mark(rng);
-    if is_new {
-        tx.insert_batch(&batch);
-    } else {
-        tx.update_batch(&batch);
-    }
     let modified = tx
         .state
         .get(part.collection)
@@ -91,9 +86,14 @@ pub(super) async fn stage(
         mark: batch.mark,
     };
     let staged = Staged {
-        batch: batch.name,
+        batch: batch.name.clone(),
         modified: modified.unwrap_or_default(),
     };
+    if is_new {
+        tx.insert_batch(batch);
+    } else {
+        tx.update_batch(batch);
+    }
     Ok((staged, mark))
 }
 
@@ -126,10 +126,10 @@ pub(super) async fn quota_state(
 }
 
 /// The user's open batches except one, in the order they were opened.
-pub(super) fn others(tx: &UserTransaction, except: Option<&Batch>, now: SyncTime) -> Vec<Batch> {
+pub(super) fn others(state: &UserState, except: Option<&Batch>, now: SyncTime) -> Vec<Batch> {
     let is_other =
         |batch: &&Batch| is_open(batch, now) && except.is_none_or(|open| open.number != batch.number);
-    tx.state.batches.iter().filter(is_other).cloned().collect()
+    state.batches.iter().filter(is_other).cloned().collect()
 }
 
 pub(super) fn usage_of(batches: &[Batch]) -> Vec<Usage> {

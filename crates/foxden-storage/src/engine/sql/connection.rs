@@ -136,6 +136,12 @@ impl Connection {
         }
     }
 
+    /// Whether a plain write can be one statement: behind a pooler it would need a transaction nevertheless.
+    #[cfg(feature = "postgres")]
+    pub(super) const fn writes_at_once(&self) -> bool {
+        matches!(self, Self::Postgres(_, Pooler::None))
+    }
+
     /// The script that begins a transaction.
     pub(super) fn begin_text(&self) -> &str {
         match self {

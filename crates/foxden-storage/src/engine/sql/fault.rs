@@ -31,6 +31,15 @@ impl Fault {
         )
     }
 
+    /// Returns whether the server refused a statement before it could commit anything.
+    #[cfg(feature = "postgres")]
+    pub(super) fn happened_before_the_commit(&self) -> bool {
+        matches!(
+            self.class(),
+            Some(fault::Fault::StaleStatement | fault::Fault::Repeat)
+        )
+    }
+
     fn class(&self) -> Option<fault::Fault> {
         match self {
             Self::Server(error) => Some(fault::classify(error)),

@@ -11,6 +11,8 @@ mod fault;
 mod guard;
 #[cfg(feature = "mysql")]
 mod id_list;
+#[cfg(feature = "postgres")]
+mod known_upsert;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod object_change;
@@ -36,16 +38,26 @@ use foxden_sql::SqlError;
 use foxden_sql::server::{ServerLook, ServerUrl};
 
 use self::batch::BatchMark;
-use self::connection::Arg;
+use self::connection::{Arg, Dialect};
 use self::fault::Fault;
+use self::guard::new_mark;
+#[cfg(feature = "postgres")]
+use self::known_upsert::KnownUpsert;
 use self::purge::ExpiredObjects;
 use self::server::Server;
+use self::state::UserState;
+#[cfg(feature = "postgres")]
+use self::transaction::MAX_MILLIS;
 use self::transaction::{CommitFault, UserTransaction};
 use self::user_queue::UserQueues;
 use super::announced::Announced;
+use super::cache::UserCache;
 use super::purge_debt::{CHUNK_ROWS, PurgeChunk, PurgeDebt, ROW_BYTES};
+use super::usage::Usage;
 use super::write_time::WriteTime;
 use super::{Engine, EngineError, QueuedWrites};
+#[cfg(feature = "mysql")]
+use crate::command::Change;
 use crate::command::{BatchPart, Detail, Patch, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -58,6 +70,8 @@ const ATTEMPTS: u32 = 4;
 const PAUSE_MILLIS: u64 = 20;
 /// How often the outcome of a write is looked for, with growing pauses between: about six seconds in all.
 const LOOKS: u32 = 6;
+/// Of how many users the state is known: 3 MB with some twenty collections each.
+const KNOWN_USERS: usize = 2048;
 /// How many reads of one user run at once.
 const READS_AT_ONCE: usize = 4;
 
@@ -70,6 +84,8 @@ pub struct SqlEngine {
     /// A user's writes queue in this process, so that they take one connection.
     writers: UserQueues,
     readers: UserQueues,
+    /// The states that users had after their last write by this process. A write that begins with one proves it by its mark.
+    known: UserCache<UserState>,
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
     debt: Mutex<PurgeDebt>,
@@ -95,8 +111,11 @@ enum Answer {
 /// What shows whether a command was committed.
 #[derive(Clone, Copy)]
 enum Marker {
-    /// The number of the write, and its time.
+    /// The mark of the write, and its time.
     Write(i64, SyncTime),
+    /// The same of a write in one statement, and when that began by the steady clock.
+    #[cfg(feature = "postgres")]
+    AtOnce { mark: i64, time: SyncTime, began: i64 },
     /// The number of the part, and its batch.
     Part(BatchMark),
     /// Nothing: it does no harm to do it again.
@@ -113,6 +132,7 @@ impl SqlEngine {
             announced: Announced::nothing(),
             writers: UserQueues::new(1),
             readers: UserQueues::new(READS_AT_ONCE),
+            known: UserCache::new(KNOWN_USERS),
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             debt: Mutex::new(PurgeDebt::none()),
@@ -161,12 +181,26 @@ impl SqlEngine {
         command: &Command<'_>,
         connection: connection::Connection,
     ) -> Result<Answer, AttemptFault> {
+        let known = self.known.get(user);
+        let mark = new_mark(&*self.rng);
+        #[cfg(feature = "postgres")]
+        let (connection, known) = match (known, command) {
+            (Some(known), Command::Write(write)) => {
+                match self.write_at_once(user, write, &known, mark, connection).await? {
+                    AtOnce::Written(written) => return Ok(Answer::Written(written)),
+                    AtOnce::NotPlain(connection) => (connection, Some(known)),
+                    AtOnce::NotKnown(connection) => (connection, None),
+                }
+            }
+            (known, _) => (connection, known),
+        };
+        let known = known.as_deref();
         let dialect = self.server.dialect();
         let steady = || self.clock.steady_millis();
-        let mut tx = UserTransaction::begin(connection, dialect, user, steady).await?;
-        let now = self.clock.now();
-        let next = now.max(tx.state.modified.next()).max(self.announced.next());
-        let time = WriteTime { now, next };
+        let preview = preview(dialect, user, command);
+        let mut tx = UserTransaction::begin(connection, dialect, user, known, preview, steady).await?;
+        tx.state.mark = mark;
+        let time = self.time(&tx.state);
         let (answer, marker) = match self.apply(&mut tx, command, time).await {
             Ok(applied) => applied,
             Err(fault) => {
@@ -182,9 +216,61 @@ impl SqlEngine {
             return Ok(answer);
         }
         match tx.commit(self.clock.steady_millis()).await {
-            Ok(()) => Ok(answer),
+            Ok(state) => {
+                self.known.resolve(user, Some(Arc::new(state)));
+                Ok(answer)
+            }
             Err(CommitFault::NotCommitted(fault)) => Err(fault.into()),
             Err(CommitFault::Unknown(fault)) => Err(AttemptFault::Unknown(answer, marker, fault)),
+        }
+    }
+
+    /// The time of a write of a user with this state.
+    fn time(&self, state: &UserState) -> WriteTime {
+        let now = self.clock.now();
+        let next = now.max(state.modified.next()).max(self.announced.next());
+        WriteTime { now, next }
+    }
+
+    /// Makes a write in one statement if the user's state is still the one that is known and the write is a plain one.
+    #[cfg(feature = "postgres")]
+    async fn write_at_once(
+        &self,
+        user: UserId,
+        write: &Write,
+        known: &UserState,
+        mark: i64,
+        mut connection: connection::Connection,
+    ) -> Result<AtOnce, AttemptFault> {
+        let began = self.clock.steady_millis();
+        let time = self.time(known).not_before(write.not_before);
+        let Some(upsert) = KnownUpsert::plan(&connection, write, known, time) else {
+            return Ok(AtOnce::NotPlain(connection));
+        };
+        match upsert.execute(&mut connection, user, mark).await {
+            // Readers may have passed the time of a write that lands late: it is made again, with a later time.
+            Ok(Some(_)) if self.clock.steady_millis() - began > MAX_MILLIS => {
+                Ok(AtOnce::NotKnown(connection))
+            }
+            Ok(Some((written, state))) => {
+                connection.give_back();
+                self.known.resolve(user, Some(Arc::new(state)));
+                Ok(AtOnce::Written(written))
+            }
+            Ok(None) => Ok(AtOnce::NotKnown(connection)),
+            Err(fault) if fault.happened_before_the_commit() => Err(fault.into()),
+            Err(fault) => {
+                let marker = Marker::AtOnce {
+                    mark,
+                    time: time.next,
+                    began,
+                };
+                Err(AttemptFault::Unknown(
+                    Answer::Written(upsert.written()),
+                    marker,
+                    fault,
+                ))
+            }
         }
     }
 
@@ -196,9 +282,8 @@ impl SqlEngine {
     ) -> Result<(Answer, Marker), Fault> {
         match command {
             Command::Write(write) => {
-                let next = time.next.max(write.not_before);
-                let time = WriteTime { next, ..time };
-                let written = write::write(tx, write, time, &*self.rng).await?;
+                let time = time.not_before(write.not_before);
+                let written = write::write(tx, write, time).await?;
                 let marker = Marker::Write(tx.state.mark, written.modified);
                 Ok((Answer::Written(written), marker))
             }
@@ -230,7 +315,13 @@ impl SqlEngine {
         for look in 1..=LOOKS {
             if let Some(happened) = self.look(user, marker).await {
                 return match happened {
-                    Happened::Yes => Ok(answer),
+                    Happened::Yes(usage) => Ok(match answer {
+                        Answer::Written(written) => Answer::Written(Written {
+                            bytes_after: usage.bytes,
+                            ..written
+                        }),
+                        answer => answer,
+                    }),
                     Happened::No => Err(error),
                     Happened::Unknown => Err(EngineError::OutcomeUnknown(Box::new(error))),
                 };
@@ -244,25 +335,34 @@ impl SqlEngine {
     async fn look(&self, user: UserId, marker: Marker) -> Option<Happened> {
         let connection = self.server.acquire().await.ok()?;
         let steady = || self.clock.steady_millis();
-        let tx = UserTransaction::begin(connection, self.server.dialect(), user, steady)
+        let dialect = self.server.dialect();
+        let tx = UserTransaction::begin(connection, dialect, user, None, None, steady)
             .await
             .ok()?;
         let state = &tx.state;
+        let yes = Happened::Yes(state.usage());
         let happened = match marker {
-            Marker::Write(mark, _) if state.mark == mark => Happened::Yes,
+            Marker::Write(mark, _) if state.mark == mark => yes,
+            // One that landed late is to be made again.
+            #[cfg(feature = "postgres")]
+            Marker::AtOnce { mark, began, .. } if state.mark == mark && steady() - began <= MAX_MILLIS => yes,
             Marker::Write(_, time) if state.modified < time => Happened::No,
+            #[cfg(feature = "postgres")]
+            Marker::AtOnce { time, .. } if state.modified < time => Happened::No,
             Marker::Write(..) => Happened::Unknown,
+            #[cfg(feature = "postgres")]
+            Marker::AtOnce { .. } => Happened::Unknown,
             Marker::Part(part) => {
                 let mut batches = state.batches.iter();
                 match batches.find(|batch| batch.number == part.number) {
-                    Some(batch) if batch.mark == part.mark => Happened::Yes,
+                    Some(batch) if batch.mark == part.mark => yes,
                     Some(batch) if batch.parts < part.parts => Happened::No,
                     // It was to be opened, or it has ended meanwhile.
                     None if part.parts <= 1 && state.next_number <= part.number => Happened::No,
                     Some(_) | None => Happened::Unknown,
                 }
             }
-            Marker::Repeatable => Happened::Yes,
+            Marker::Repeatable => yes,
         };
         tx.roll_back().await;
         Some(happened)
@@ -312,6 +412,15 @@ impl SqlEngine {
         let until = until.min(now);
         let dialect = self.server.dialect();
         let mut connection = self.server.acquire_alone().await?;
+        let left = purge::is_left(&mut connection, dialect, until, now).await;
+        if !self.after_read(connection, left).await? {
+            return Ok(PurgeChunk {
+                rows: 0,
+                bytes: 0,
+                has_more: false,
+            });
+        }
+        let mut connection = self.server.acquire_alone().await?;
         let expired = purge::find_expired(&mut connection, until, most).await;
         let expired = self.after_read(connection, expired).await?;
         let mut rows = 0;
@@ -347,6 +456,18 @@ impl SqlEngine {
     }
 }
 
+/// The statement that reads what a command changes, together with the lock.
+fn preview(dialect: Dialect, user: UserId, command: &Command<'_>) -> Option<(String, usize)> {
+    match (dialect, command) {
+        #[cfg(feature = "mysql")]
+        (Dialect::Mysql, Command::Write(write)) => match &write.change {
+            Change::Upsert { collection, patches } => mysql::preview(user, *collection, patches),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Why an attempt failed.
 enum AttemptFault {
     /// Nothing was committed.
@@ -361,9 +482,20 @@ impl From<Fault> for AttemptFault {
     }
 }
 
+/// What came of the attempt to make a write in one statement.
+#[cfg(feature = "postgres")]
+enum AtOnce {
+    Written(Written),
+    /// It takes a transaction.
+    NotPlain(connection::Connection),
+    /// The state that was known is not the current one.
+    NotKnown(connection::Connection),
+}
+
 /// Whether a command was committed.
 enum Happened {
-    Yes,
+    /// And the user's objects take this much.
+    Yes(Usage),
     No,
     /// Others have changed the user's data since.
     Unknown,

@@ -1,16 +1,30 @@
 //! What MySQL and MariaDB do in two statements: the old rows are read and merged here, and several rows are stored at once.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::iter::Peekable;
+
+use foxden_model::{CollectionName, UserId};
 
 use super::connection::{Arg, Row};
 use super::fault::Fault;
 use super::id_list::{padded, padded_ids, placeholders};
-use super::object_change::{ObjectChange, ObjectTarget, Totals, flag};
+use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals, flag};
 use super::transaction::UserTransaction;
+use crate::command::Patch;
+use crate::engine::Corrupt;
 
 /// The sizes of statements. A statement is prepared for each size on each connection, so that there are few; any number of rows is a
 /// sum of some.
 const SIZES: [usize; 5] = [100, 32, 8, 3, 1];
+
+/// The most objects whose totals are read together with the lock.
+const MAX_PREVIEW: usize = 256;
+
+/// The columns of an object without its payload, as [`OldRow`] reads them.
+const OLD_COLUMNS: &str = "id, modified, sortindex, expiry, parent_id, predecessor_id, size";
+
+/// The number of objects and their bytes.
+const OLD_TOTALS: &str = "count(*), CAST(coalesce(sum(size), 0) AS signed)";
 
 /// An object's row without its payload.
 struct OldRow {
@@ -22,34 +36,183 @@ struct OldRow {
     size: i64,
 }
 
-/// Applies changes of objects, each given once.
+/// The statement that reads the totals of objects, to be sent together with the lock, and how many objects it is asked about; `None`
+/// if they are too many.
+pub(super) fn preview(
+    user: UserId,
+    collection: CollectionName,
+    patches: &[Patch],
+) -> Option<(String, usize)> {
+    if patches.is_empty() || patches.len() > MAX_PREVIEW {
+        return None;
+    }
+    let user = user.0.cast_signed();
+    let mut sql = format!(
+        "SELECT {OLD_TOTALS} FROM sync_object WHERE uid = {user} AND collection = \
+         (SELECT number FROM sync_collection WHERE uid = {user} AND name = '{collection}') AND id IN ("
+    );
+    for (at, patch) in patches.iter().enumerate() {
+        sql.push_str(if at == 0 { "x'" } else { ", x'" });
+        // In digits no id ends its text.
+        for byte in patch.id.as_str().bytes() {
+            for digit in [byte >> 4, byte & 15] {
+                sql.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+            }
+        }
+        sql.push('\'');
+    }
+    sql.push(')');
+    Some((sql, patches.len()))
+}
+
+/// Applies changes of objects, each given once, in the order of their ids.
 pub(super) async fn upsert(
     transaction: &mut UserTransaction,
     target: ObjectTarget,
     changes: &[ObjectChange<'_>],
 ) -> Result<Totals, Fault> {
+    if let Some(plain) = PlainChanges::of(changes) {
+        return upsert_plain(transaction, target, plain).await;
+    }
+    let rows = read(transaction, target, changes).await?;
+    let mut old = OldRows(rows.into_iter().peekable());
     let mut totals = Totals::default();
-    let mut old = HashMap::with_capacity(changes.len());
+    for changes in statements(changes) {
+        totals += store(transaction, target, changes, &mut old).await?;
+    }
+    Ok(totals)
+}
+
+/// The changes of each statement.
+fn statements<'c, 'a>(changes: &'c [ObjectChange<'a>]) -> impl Iterator<Item = &'c [ObjectChange<'a>]> {
+    let mut rest = changes;
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rest.len())?;
+        let (now, later) = rest.split_at(size);
+        rest = later;
+        Some(now)
+    })
+}
+
+/// The same for plain changes: the statement keeps what they do not give, and of the old rows only the totals are read.
+async fn upsert_plain(
+    transaction: &mut UserTransaction,
+    target: ObjectTarget,
+    changes: PlainChanges<'_, '_>,
+) -> Result<Totals, Fault> {
+    let old = match transaction.take_preview() {
+        Some((rows, count)) if count == changes.all.len() => rows,
+        _ => {
+            let sql = format!(
+                "SELECT {OLD_TOTALS} FROM sync_object WHERE uid = ? AND collection = ? AND id IN ({})",
+                placeholders("?", padded(changes.all.len()))
+            );
+            let mut args = vec![int(target.collection)];
+            args.extend(padded_ids(changes.all.iter().map(|change| change.id)));
+            transaction.fetch(&sql, args).await?
+        }
+    };
+    let Some(old) = old.first() else {
+        return Err(Corrupt("the totals of objects").into());
+    };
+    let mut totals = Totals {
+        objects: -old.int(0)?,
+        bytes: -old.int(1)?,
+    };
+    let mut columns = String::new();
+    for field in changes.given() {
+        columns.push_str(", ");
+        columns.push_str(field.column());
+    }
+    let row = format!("(?, ?, ?, ?, ?, ?{})", ", ?".repeat(changes.given().count()));
+    let mut update = String::new();
+    for field in ObjectField::ALL {
+        let column = field.column();
+        let value = if changes.gives(field) {
+            format!("VALUES({column})")
+        } else {
+            format!("IF(expiry <= ?, NULL, {column})")
+        };
+        update.extend([", ", column, " = ", &value]);
+    }
+    let kept = ObjectField::ALL.len() - changes.given().count();
+    for all in statements(changes.all) {
+        let sql = format!(
+            "INSERT INTO sync_object (uid, collection, id, modified, size, payload{columns}) VALUES {}
+             ON DUPLICATE KEY UPDATE modified = VALUES(modified), size = VALUES(size),
+             payload = VALUES(payload){update}",
+            placeholders(&row, all.len())
+        );
+        let mut args = Vec::with_capacity(all.len() * (6 + changes.given().count()) + kept);
+        for change in all {
+            let payload = change.payload.unwrap_or_default();
+            let size = i64::try_from(payload.len()).unwrap_or(i64::MAX);
+            args.extend([
+                int(transaction.user()),
+                int(target.collection),
+                Arg::Text(change.id),
+                int(target.time.next.hundredths()),
+                int(size),
+                Arg::Bytes(Some(payload.as_bytes())),
+            ]);
+            args.extend(changes.given().map(|field| value(field, change)));
+            totals += Totals {
+                objects: 1,
+                bytes: size,
+            };
+        }
+        args.extend((0..kept).map(|_| int(target.time.now.hundredths())));
+        transaction.connection.execute(&sql, &args).await?;
+    }
+    Ok(totals)
+}
+
+const fn value<'a>(field: ObjectField, change: &ObjectChange<'a>) -> Arg<'a> {
+    match field {
+        ObjectField::Sortindex => Arg::Int(change.sortindex),
+        ObjectField::Expiry => Arg::Int(change.expiry),
+        ObjectField::ParentId => Arg::Bytes(bytes(change.parent_id)),
+        ObjectField::PredecessorId => Arg::Bytes(bytes(change.predecessor_id)),
+    }
+}
+
+const fn int(number: i64) -> Arg<'static> {
+    Arg::Int(Some(number))
+}
+
+async fn read(
+    transaction: &mut UserTransaction,
+    target: ObjectTarget,
+    changes: &[ObjectChange<'_>],
+) -> Result<Vec<Row>, Fault> {
+    let mut rows = Vec::with_capacity(changes.len());
     for changes in changes.chunks(SIZES[0]) {
         let sql = format!(
-            "SELECT id, modified, sortindex, expiry, parent_id, predecessor_id, size FROM sync_object
-             WHERE uid = ? AND collection = ? AND id IN ({})",
+            "SELECT {OLD_COLUMNS} FROM sync_object WHERE uid = ? AND collection = ? AND id IN ({}) ORDER BY id",
             placeholders("?", padded(changes.len()))
         );
         let mut args = vec![Arg::Int(Some(target.collection))];
         args.extend(padded_ids(changes.iter().map(|change| change.id)));
-        for row in transaction.fetch(&sql, args).await? {
-            old.insert(row.text(0)?.to_owned(), OldRow::read(&row)?);
-        }
+        rows.extend(transaction.fetch(&sql, args).await?);
     }
-    let mut rest = changes;
-    for size in SIZES {
-        while let Some((now, later)) = rest.split_at_checked(size) {
-            totals += store(transaction, target, now, &old).await?;
-            rest = later;
+    Ok(rows)
+}
+
+/// Rows in the order of their ids.
+struct OldRows(Peekable<std::vec::IntoIter<Row>>);
+
+impl OldRows {
+    /// The row with this id, which comes after all that were asked for before.
+    fn find(&mut self, id: &str) -> Result<Option<OldRow>, Fault> {
+        while let Some(row) = self.0.peek() {
+            match row.text(0)?.cmp(id) {
+                Ordering::Less => drop(self.0.next()),
+                Ordering::Equal => return OldRow::read(row).map(Some),
+                Ordering::Greater => break,
+            }
         }
+        Ok(None)
     }
-    Ok(totals)
 }
 
 /// Stores rows. All values are final: between the reading and this, no one else writes the user's objects.
@@ -57,7 +220,7 @@ async fn store(
     transaction: &mut UserTransaction,
     target: ObjectTarget,
     changes: &[ObjectChange<'_>],
-    old: &HashMap<String, OldRow>,
+    old: &mut OldRows,
 ) -> Result<Totals, Fault> {
     let mut totals = Totals::default();
     let sql = format!(
@@ -71,9 +234,11 @@ async fn store(
     );
     let user = transaction.user();
     let time = target.time;
+    let old = changes.iter().map(|change| old.find(change.id));
+    let old = old.collect::<Result<Vec<_>, _>>()?;
     let mut args = Vec::with_capacity(changes.len() * 10);
-    for change in changes {
-        let old = old.get(change.id);
+    for (change, old) in changes.iter().zip(&old) {
+        let old = old.as_ref();
         let (old_size, is_new) = old.map_or((0, true), |old| (old.size, false));
         let now = time.now.hundredths();
         let live =
@@ -108,8 +273,11 @@ async fn store(
     Ok(totals)
 }
 
-fn bytes(text: Option<&str>) -> Option<&[u8]> {
-    text.map(str::as_bytes)
+const fn bytes(text: Option<&str>) -> Option<&[u8]> {
+    match text {
+        Some(text) => Some(text.as_bytes()),
+        None => None,
+    }
 }
 
 impl OldRow {

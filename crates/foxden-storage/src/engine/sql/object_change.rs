@@ -51,3 +51,68 @@ pub(super) mod flag {
     /// The object counts as live whatever its expiry.
     pub const LIVES: i64 = 32;
 }
+
+/// Changes that all set the payload and the time, and of the other fields the same ones: what clients send. A statement for them
+/// needs no old value of a row that is not there.
+#[derive(Clone, Copy)]
+pub(super) struct PlainChanges<'c, 'a> {
+    pub(super) all: &'c [ObjectChange<'a>],
+    flags: i64,
+}
+
+/// A field of an object besides payload and time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectField {
+    Sortindex,
+    ParentId,
+    PredecessorId,
+    Expiry,
+}
+
+impl<'c, 'a> PlainChanges<'c, 'a> {
+    /// `None` if they are not so.
+    pub(super) fn of(changes: &'c [ObjectChange<'a>]) -> Option<Self> {
+        let flags = changes.first()?.flags;
+        let is_plain = flags & (flag::RENEWS | flag::LIVES) == flag::RENEWS
+            && changes
+                .iter()
+                .all(|change| change.flags == flags && change.payload.is_some());
+        is_plain.then_some(Self { all: changes, flags })
+    }
+
+    /// The fields that the changes set.
+    pub(super) fn given(self) -> impl Iterator<Item = ObjectField> {
+        ObjectField::ALL
+            .into_iter()
+            .filter(move |field| self.gives(*field))
+    }
+
+    /// Whether the changes set a field.
+    pub(super) const fn gives(self, field: ObjectField) -> bool {
+        self.flags & field.flag() != 0
+    }
+}
+
+impl ObjectField {
+    /// The expiry comes last: it decides what becomes of the others, and MySQL assigns one after the other.
+    pub(super) const ALL: [Self; 4] = [Self::Sortindex, Self::ParentId, Self::PredecessorId, Self::Expiry];
+
+    /// Its column.
+    pub(super) const fn column(self) -> &'static str {
+        match self {
+            Self::Sortindex => "sortindex",
+            Self::ParentId => "parent_id",
+            Self::PredecessorId => "predecessor_id",
+            Self::Expiry => "expiry",
+        }
+    }
+
+    const fn flag(self) -> i64 {
+        match self {
+            Self::Sortindex => flag::SORTINDEX,
+            Self::ParentId => flag::PARENT,
+            Self::PredecessorId => flag::PREDECESSOR,
+            Self::Expiry => flag::EXPIRY,
+        }
+    }
+}

@@ -43,16 +43,7 @@ impl Objects {
         transaction: &mut UserTransaction,
         patches: impl IntoIterator<Item = PatchRef<'_>>,
     ) -> Result<(), Fault> {
-        // Sorted, so that neighbours in the index follow each other.
-        let mut merged: BTreeMap<&str, PatchRef<'_>> = BTreeMap::new();
-        for patch in patches {
-            let patch = match merged.remove(patch.id) {
-                Some(earlier) => patch.merged_onto(earlier),
-                None => patch,
-            };
-            merged.insert(patch.id, patch);
-        }
-        let changes: Vec<_> = merged.into_values().map(|patch| self.change(&patch)).collect();
+        let changes = self.changes(patches);
         let mut rest = &changes[..];
         while !rest.is_empty() {
             let (changes, later) = rest.split_at(statement_rows(rest));
@@ -65,6 +56,22 @@ impl Objects {
             };
         }
         Ok(())
+    }
+
+    /// Merges patches to one change for each object, sorted by id, so that neighbours in the index follow each other.
+    pub(super) fn changes<'a>(
+        &mut self,
+        patches: impl IntoIterator<Item = PatchRef<'a>>,
+    ) -> Vec<ObjectChange<'a>> {
+        let mut merged: BTreeMap<&str, PatchRef<'_>> = BTreeMap::new();
+        for patch in patches {
+            let patch = match merged.remove(patch.id) {
+                Some(earlier) => patch.merged_onto(earlier),
+                None => patch,
+            };
+            merged.insert(patch.id, patch);
+        }
+        merged.into_values().map(|patch| self.change(&patch)).collect()
     }
 
     fn change<'a>(&mut self, patch: &PatchRef<'a>) -> ObjectChange<'a> {
@@ -98,7 +105,7 @@ impl Objects {
 }
 
 /// The number of changes that the next statement carries, at least one.
-fn statement_rows(changes: &[ObjectChange<'_>]) -> usize {
+pub(super) fn statement_rows(changes: &[ObjectChange<'_>]) -> usize {
     let mut bytes = 0;
     let fitting = changes.iter().take(MAX_ROWS).take_while(|change| {
         bytes += change.payload.map_or(0, str::len);

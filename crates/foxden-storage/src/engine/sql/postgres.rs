@@ -1,8 +1,10 @@
 //! What PostgreSQL does in one statement: arrays carry the patches, and the statement merges them with the rows.
 
-use super::connection::Arg;
+use foxden_model::CollectionName;
+
+use super::connection::{Arg, Connection, Row};
 use super::fault::Fault;
-use super::object_change::{ObjectChange, ObjectTarget, Totals};
+use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
 use super::transaction::UserTransaction;
 use crate::engine::Corrupt;
 
@@ -48,41 +50,189 @@ pub(super) async fn upsert(
     changes: &[ObjectChange<'_>],
 ) -> Result<Totals, Fault> {
     let user = transaction.user();
-    let ObjectTarget { collection, time } = target;
-    let int = |number: i64| Arg::Int(Some(number));
-    let rows = transaction
-        .connection
-        .fetch(
-            UPSERT,
-            &[
-                Arg::Texts(changes.iter().map(|change| change.id).collect()),
-                Arg::Blobs(changes.iter().map(|change| bytes(change.payload)).collect()),
-                Arg::Ints(changes.iter().map(|change| change.sortindex).collect()),
-                Arg::Ints(changes.iter().map(|change| change.expiry).collect()),
-                Arg::Blobs(changes.iter().map(|change| bytes(change.parent_id)).collect()),
-                Arg::Blobs(
-                    changes
-                        .iter()
-                        .map(|change| bytes(change.predecessor_id))
-                        .collect(),
-                ),
-                Arg::Ints(changes.iter().map(|change| Some(change.flags)).collect()),
-                int(time.now.hundredths()),
-                int(user),
-                int(collection),
-                int(time.next.hundredths()),
-                int(user),
-                int(collection),
-            ],
-        )
-        .await?;
+    let rows = match PlainChanges::of(changes) {
+        Some(plain) => {
+            let statement = plain_upsert(user, target, plain, None);
+            transaction
+                .connection
+                .fetch(&statement.sql, &statement.args)
+                .await?
+        }
+        None => {
+            transaction
+                .connection
+                .fetch(UPSERT, &args(user, target, changes))
+                .await?
+        }
+    };
     let Some(row) = rows.first() else {
         return Err(Corrupt("the answer of an upsert").into());
     };
+    totals(row)
+}
+
+/// A condition of an upsert: what the user's row is known to be, what it becomes, and the collection whose counts change with it.
+pub(super) struct Gate {
+    pub(super) known: i64,
+    pub(super) mark: i64,
+    pub(super) collection: CollectionName,
+}
+
+/// Applies changes of objects to a collection that is there, outside a transaction. `None`: the user's row has another mark, and
+/// nothing was changed.
+///
+/// The change that gave the known mark was committed before this statement begins, and the row is locked and looked at as it is
+/// then: so no other change came between, and the old rows that the statement sees are the current ones.
+pub(super) async fn upsert_if_known(
+    connection: &mut Connection,
+    user: i64,
+    gate: &Gate,
+    target: ObjectTarget,
+    changes: PlainChanges<'_, '_>,
+) -> Result<Option<Totals>, Fault> {
+    let statement = plain_upsert(user, target, changes, Some(gate));
+    let rows = connection.fetch(&statement.sql, &statement.args).await?;
+    rows.first().map(totals).transpose()
+}
+
+/// A statement and its values.
+#[derive(Default)]
+struct Statement<'a> {
+    sql: String,
+    args: Vec<Arg<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    fn add(&mut self, sql: &str, args: impl IntoIterator<Item = Arg<'a>>) {
+        self.sql.push_str(sql);
+        self.args.extend(args);
+    }
+}
+
+/// The statement for plain changes, which is simpler than [`UPSERT`] and takes half the time.
+fn plain_upsert<'a>(
+    user: i64,
+    target: ObjectTarget,
+    changes: PlainChanges<'_, 'a>,
+    gate: Option<&'a Gate>,
+) -> Statement<'a> {
+    let ObjectTarget { collection, time } = target;
+    let (next, now) = (time.next.hundredths(), time.now.hundredths());
+    let mut columns = String::new();
+    for field in changes.given() {
+        columns.push_str(", ");
+        columns.push_str(field.column());
+    }
+    let mut statement = Statement::default();
+    statement.add("WITH ", []);
+    if let Some(gate) = gate {
+        statement.add(
+            "gate AS (UPDATE sync_user SET modified = ?, mark = ? WHERE uid = ? AND mark = ? RETURNING uid), ",
+            [int(next), int(gate.mark), int(user), int(gate.known)],
+        );
+    }
+    statement.add(
+        "found AS (SELECT g.*, octet_length(g.payload) AS size, o.size AS old_size FROM ",
+        [],
+    );
+    statement.add(if gate.is_some() { "gate CROSS JOIN " } else { "" }, []);
+    statement.add(
+        "unnest(?::text[], ?::bytea[]",
+        [
+            Arg::Texts(changes.all.iter().map(|change| change.id).collect()),
+            Arg::Blobs(changes.all.iter().map(|change| bytes(change.payload)).collect()),
+        ],
+    );
+    for field in changes.given() {
+        let (cast, values) = array(field, changes.all);
+        statement.add(cast, [values]);
+    }
+    let sql = format!(
+        ") AS g (id, payload{columns}) LEFT JOIN sync_object o ON o.uid = ? AND o.collection = ? AND o.id = g.id),
+         stored AS (INSERT INTO sync_object AS o (uid, collection, id, modified, size, payload{columns})
+         SELECT ?, ?, id, ?, size, payload{columns} FROM found
+         ON CONFLICT (uid, collection, id) DO UPDATE SET modified = excluded.modified, size = excluded.size,
+         payload = excluded.payload"
+    );
+    statement.add(
+        &sql,
+        [int(user), int(collection), int(user), int(collection), int(next)],
+    );
+    for field in ObjectField::ALL {
+        let column = field.column();
+        if changes.gives(field) {
+            statement.add(&format!(", {column} = excluded.{column}"), []);
+        } else {
+            let kept = format!(", {column} = CASE WHEN o.expiry <= ? THEN NULL ELSE o.{column} END");
+            statement.add(&kept, [int(now)]);
+        }
+    }
+    statement.add(
+        "), total AS (SELECT count(*) FILTER (WHERE old_size IS NULL) AS objects,
+         sum(size - coalesce(old_size, 0))::bigint AS bytes FROM found)",
+        [],
+    );
+    match gate {
+        Some(gate) => statement.add(
+            ", counted AS (UPDATE sync_collection c
+             SET modified = ?, objects = c.objects + t.objects, bytes = c.bytes + t.bytes
+             FROM gate, total t WHERE c.uid = ? AND c.name = ?) SELECT t.objects, t.bytes FROM gate, total t",
+            [int(next), int(user), Arg::Text(gate.collection.as_str())],
+        ),
+        None => statement.add(" SELECT objects, bytes FROM total", []),
+    }
+    statement
+}
+
+/// The values of a field, as one more array.
+fn array<'a>(field: ObjectField, changes: &[ObjectChange<'a>]) -> (&'static str, Arg<'a>) {
+    let ints = |number: fn(&ObjectChange<'a>) -> Option<i64>| {
+        (", ?::bigint[]", Arg::Ints(changes.iter().map(number).collect()))
+    };
+    let blobs = |text: fn(&ObjectChange<'a>) -> Option<&'a str>| {
+        let texts = changes.iter().map(|change| bytes(text(change)));
+        (", ?::bytea[]", Arg::Blobs(texts.collect()))
+    };
+    match field {
+        ObjectField::Sortindex => ints(|change| change.sortindex),
+        ObjectField::Expiry => ints(|change| change.expiry),
+        ObjectField::ParentId => blobs(|change| change.parent_id),
+        ObjectField::PredecessorId => blobs(|change| change.predecessor_id),
+    }
+}
+
+fn totals(row: &Row) -> Result<Totals, Fault> {
     Ok(Totals {
         objects: row.int(0)?,
         bytes: row.int(1)?,
     })
+}
+
+fn args<'a>(user: i64, target: ObjectTarget, changes: &[ObjectChange<'a>]) -> [Arg<'a>; 13] {
+    let ObjectTarget { collection, time } = target;
+    let blobs = |blob: fn(&ObjectChange<'a>) -> Option<&'a str>| {
+        Arg::Blobs(changes.iter().map(|change| bytes(blob(change))).collect())
+    };
+    let ints = |number: fn(&ObjectChange<'a>) -> Option<i64>| Arg::Ints(changes.iter().map(number).collect());
+    [
+        Arg::Texts(changes.iter().map(|change| change.id).collect()),
+        blobs(|change| change.payload),
+        ints(|change| change.sortindex),
+        ints(|change| change.expiry),
+        blobs(|change| change.parent_id),
+        blobs(|change| change.predecessor_id),
+        ints(|change| Some(change.flags)),
+        int(time.now.hundredths()),
+        int(user),
+        int(collection),
+        int(time.next.hundredths()),
+        int(user),
+        int(collection),
+    ]
+}
+
+const fn int(number: i64) -> Arg<'static> {
+    Arg::Int(Some(number))
 }
 
 fn bytes(text: Option<&str>) -> Option<&[u8]> {

@@ -9,11 +9,12 @@ use crate::engine::usage::Usage;
 use crate::engine::{Corrupt, EngineError, MAX_COLLECTIONS};
 use crate::page::CollectionSummary;
 
-/// A user's state in a transaction that holds the lock of the user's row.
+/// A user's state. It is the current one as long as the user's row has its mark.
+#[derive(Clone, Debug)]
 pub(super) struct UserState {
     pub(super) modified: SyncTime,
     pub(super) is_closed: bool,
-    /// The random number of the last change.
+    /// The random number of the last change of anything that is the user's.
     pub(super) mark: i64,
     pub(super) next_number: i64,
     /// The collections, by name.
@@ -61,6 +62,12 @@ impl UserState {
                 .collect::<Result<_, _>>()?,
             batches: batches.iter().map(Batch::read).collect::<Result<_, _>>()?,
         }))
+    }
+
+    /// The mark in the answers that end with the user's row; `None` if the user has no row.
+    pub(super) fn mark(answers: &[Vec<Row>]) -> Result<Option<i64>, Fault> {
+        let user = answers.last().and_then(|users| users.first());
+        user.map(|user| user.int(2)).transpose()
     }
 
     /// Where a collection is, or where it belongs.

@@ -12,7 +12,7 @@ use super::state::{Batch, Collection, UserState};
 
 /// How long, in milliseconds, a transaction may hold the lock before it commits. The server ends a transaction whose client is
 /// silent for three and a half seconds. Together they are less than [`super::AS_OF_SECONDS`].
-const MAX_MILLIS: i64 = 6000;
+pub(super) const MAX_MILLIS: i64 = 6000;
 
 /// An open transaction that holds the lock of a user's row. Dropped without an end, its connection is closed.
 pub(super) struct UserTransaction {
@@ -24,41 +24,62 @@ pub(super) struct UserTransaction {
     began: i64,
     /// The statements that are sent together with the commit. They consist of numbers and of names that need no quoting.
     script: String,
-    /// The user's row as it was found.
-    found: (i64, i64),
+    /// What was read with the lock about the objects that the next upsert changes, and how many they are.
+    preview: Option<(Vec<Row>, usize)>,
 }
 
 impl UserTransaction {
     /// Begins a transaction and locks the user's row, which is created if it is missing. The state is read by statements that
-    /// begin after the lock is held: a statement that waits for the lock would show what it saw before.
+    /// begin after the lock is held: a statement that waits for the lock would show what it saw before. A state that is known
+    /// is taken if the row still has its mark.
     pub(super) async fn begin(
         mut connection: Connection,
         dialect: Dialect,
         user: UserId,
+        known: Option<&UserState>,
+        preview: Option<(String, usize)>,
         steady_millis: impl Fn() -> i64,
     ) -> Result<Self, Fault> {
         let user = user.0.cast_signed();
         let lock = format!(
-            "SELECT modified, closed, mark, next_number FROM sync_user WHERE uid = {user} FOR UPDATE; \
-             SELECT number, name, modified, objects, bytes FROM sync_collection WHERE uid = {user} \
-             ORDER BY name; \
+            "SELECT modified, closed, mark, next_number FROM sync_user WHERE uid = {user} FOR UPDATE"
+        );
+        let rest = format!(
+            "SELECT number, name, modified, objects, bytes FROM sync_collection WHERE uid = {user} ORDER BY name; \
              SELECT number, name, collection, opened, parts, objects, bytes, mark FROM sync_batch \
              WHERE uid = {user} AND ended = 0 ORDER BY number"
         );
-        let mut answers = connection
-            .script(format!("{}; {lock}", connection.begin_text()))
-            .await?;
-        let mut state = UserState::read(&answers)?;
+        let mut script = format!("{}; {lock}", connection.begin_text());
+        if known.is_none() {
+            script = format!("{script}; {rest}");
+        }
+        if let Some((preview, _)) = &preview {
+            script = format!("{script}; {preview}");
+        }
+        let mut answers = connection.script(script).await?;
+        let mut preview = preview.and_then(|(_, count)| Some((answers.pop()?, count)));
+        let mut state = None;
+        if let Some(known) = known {
+            if UserState::mark(&answers)? == Some(known.mark) {
+                state = Some(known.clone());
+            } else {
+                answers.extend(connection.script(rest.clone()).await?);
+            }
+        }
+        if state.is_none() {
+            state = UserState::read(&answers)?;
+        }
         if state.is_none() {
             let insert = format!(
                 "INSERT INTO sync_user (uid, modified, closed, mark, next_number) VALUES ({user}, 0, 0, 0, 1)"
             );
             let insert = match dialect {
                 #[cfg(feature = "postgres")]
-                Dialect::Postgres => format!("{insert} ON CONFLICT DO NOTHING; {lock}"),
+                Dialect::Postgres => format!("{insert} ON CONFLICT DO NOTHING; {lock}; {rest}"),
                 #[cfg(feature = "mysql")]
-                Dialect::Mysql => format!("{insert} ON DUPLICATE KEY UPDATE uid = uid; {lock}"),
+                Dialect::Mysql => format!("{insert} ON DUPLICATE KEY UPDATE uid = uid; {lock}; {rest}"),
             };
+            preview = None;
             answers = connection.script(insert).await?;
             state = UserState::read(&answers)?;
         }
@@ -69,7 +90,7 @@ impl UserTransaction {
             user,
             began: steady_millis(),
             script: String::new(),
-            found: (state.modified.hundredths(), state.next_number),
+            preview,
             state,
         })
     }
@@ -120,8 +141,8 @@ impl UserTransaction {
         ));
     }
 
-    /// Adds an empty batch.
-    pub(super) fn insert_batch(&mut self, batch: &Batch) {
+    /// Adds a batch.
+    pub(super) fn insert_batch(&mut self, batch: Batch) {
         let user = self.user;
         // The name of a batch that a client sent is never written.
         self.send(format_args!(
@@ -136,16 +157,21 @@ impl UserTransaction {
             batch.usage.bytes,
             batch.mark
         ));
+        self.state.batches.push(batch);
     }
 
     /// Stores the counts of a batch.
-    pub(super) fn update_batch(&mut self, batch: &Batch) {
+    pub(super) fn update_batch(&mut self, batch: Batch) {
         let user = self.user;
         self.send(format_args!(
             "UPDATE sync_batch SET parts = {}, objects = {}, bytes = {}, mark = {} \
              WHERE uid = {user} AND number = {}",
             batch.parts, batch.usage.objects, batch.usage.bytes, batch.mark, batch.number
         ));
+        let mut batches = self.state.batches.iter_mut();
+        if let Some(found) = batches.find(|found| found.number == batch.number) {
+            *found = batch;
+        }
     }
 
     /// Ends a batch, whose parts a purge will remove.
@@ -154,6 +180,7 @@ impl UserTransaction {
         self.send(format_args!(
             "UPDATE sync_batch SET ended = 1 WHERE uid = {user} AND number = {number}"
         ));
+        self.state.batches.retain(|batch| batch.number != number);
     }
 
     /// Returns the rows of a statement, whose first value is the user.
@@ -163,8 +190,16 @@ impl UserTransaction {
 
     /// Executes a statement, whose first value is the user.
     pub(super) async fn execute(&mut self, sql: &str, args: Vec<Arg<'_>>) -> Result<(), Fault> {
+        // It may change what was read.
+        self.preview = None;
         let executed = self.connection.execute(sql, &with_user(self.user, args)).await;
         executed.map(drop)
+    }
+
+    /// Takes what was read with the lock, and about how many objects.
+    #[cfg(feature = "mysql")]
+    pub(super) const fn take_preview(&mut self) -> Option<(Vec<Row>, usize)> {
+        self.preview.take()
     }
 
     /// Deletes objects of a collection by their ids.
@@ -229,29 +264,27 @@ impl UserTransaction {
         self.user
     }
 
-    /// Stores the user's row and commits. An error may mean that the outcome is unknown.
-    pub(super) async fn commit(mut self, now_steady: i64) -> Result<(), CommitFault> {
+    /// Stores the user's row with the mark of this change, commits, and returns the state. An error may mean that the outcome is
+    /// unknown.
+    pub(super) async fn commit(mut self, now_steady: i64) -> Result<UserState, CommitFault> {
         if now_steady - self.began > MAX_MILLIS {
             self.roll_back().await;
             return Err(CommitFault::NotCommitted(Fault::Overdue));
         }
         let (user, state) = (self.user, &self.state);
-        if self.found != (state.modified.hundredths(), state.next_number) {
-            let update = format!(
-                "UPDATE sync_user SET modified = {}, closed = {}, mark = {}, next_number = {} WHERE uid = {user}",
-                state.modified.hundredths(),
-                i32::from(state.is_closed),
-                state.mark,
-                state.next_number
-            );
-            self.send(format_args!("{update}"));
-        }
-        self.send(format_args!("COMMIT"));
+        let update = format!(
+            "UPDATE sync_user SET modified = {}, closed = {}, mark = {}, next_number = {} WHERE uid = {user}; COMMIT",
+            state.modified.hundredths(),
+            i32::from(state.is_closed),
+            state.mark,
+            state.next_number
+        );
+        self.send(format_args!("{update}"));
         let script = std::mem::take(&mut self.script);
         match self.connection.script(script).await {
             Ok(_) => {
                 self.connection.give_back();
-                Ok(())
+                Ok(self.state)
             }
             Err(fault) if fault.may_succeed_again() => Err(CommitFault::NotCommitted(fault)),
             Err(fault) => Err(CommitFault::Unknown(fault)),

@@ -2,11 +2,11 @@
 //!
 //! Every refusal comes before the first change; a refused command is rolled back.
 
-use foxden_model::{CollectionName, Rng, SyncTime};
+use foxden_model::{CollectionName, SyncTime};
 
 use super::batch;
 use super::fault::Fault;
-use super::guard::{compare, new_mark};
+use super::guard::compare;
 use super::object_change::Totals;
 use super::objects::Objects;
 use super::select::{Search, rows_to_delete};
@@ -27,7 +27,6 @@ pub(super) async fn write(
     tx: &mut UserTransaction,
     write: &Write,
     time: WriteTime,
-    rng: &dyn Rng,
 ) -> Result<Written, Fault> {
     if tx.state.is_closed && !write.change.is_taken_when_closed() {
         return Err(EngineError::Closed.into());
@@ -53,7 +52,7 @@ pub(super) async fn write(
     };
     let adds_objects = open.is_some() || matches!(write.change, Change::Upsert { .. });
     let batches_to_end = if adds_objects && write.quota.is_some() {
-        let others = batch::others(tx, open.as_ref(), time.now);
+        let others = batch::others(&tx.state, open.as_ref(), time.now);
         let quota = batch::quota_state(tx, Usage::default(), &others, write.quota, time.now).await?;
         let count = quota.batches_to_end(&batch::usage_of(&others))?;
         others.into_iter().take(count).collect()
@@ -106,7 +105,6 @@ pub(super) async fn write(
     };
     if changed {
         tx.state.modified = time.next;
-        tx.state.mark = new_mark(rng);
     }
     Ok(Written {
         modified: tx.state.modified,
@@ -235,7 +233,7 @@ fn delete_all(tx: &mut UserTransaction) {
     for collection in std::mem::take(&mut tx.state.collections) {
         tx.drop_collection(&collection);
     }
-    for batch in std::mem::take(&mut tx.state.batches) {
+    for batch in tx.state.batches.clone() {
         tx.end_batch(batch.number);
     }
 }
