@@ -9,7 +9,8 @@ use super::transaction::UserTransaction;
 use crate::engine::Corrupt;
 
 /// Applies changes of objects, each given once, and returns how count and bytes change. The old rows are read by this statement,
-/// which begins after the user's row is locked.
+/// which begins after the user's row is locked, one by one (that is what the offset is for): the server keeps the plan that it made
+/// while the table was empty.
 const UPSERT: &str = "
 WITH given AS (
     SELECT * FROM unnest(?::text[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bytea[], ?::bigint[])
@@ -21,7 +22,10 @@ WITH given AS (
         o.modified AS old_modified, o.sortindex AS old_sortindex, o.expiry AS old_expiry,
         o.parent_id AS old_parent_id, o.predecessor_id AS old_predecessor_id,
         coalesce(o.size, 0) AS old_size
-    FROM given g LEFT JOIN sync_object o ON o.uid = ? AND o.collection = ? AND o.id = g.id
+    FROM given g LEFT JOIN LATERAL (
+        SELECT id, modified, sortindex, expiry, parent_id, predecessor_id, size FROM sync_object
+        WHERE uid = ? AND collection = ? AND id = g.id OFFSET 0
+    ) o ON true
 ), merged AS (
     SELECT id, is_new, old_size,
         CASE WHEN lives AND flags & 1 = 0 THEN old_modified ELSE ? END AS modified,
@@ -132,8 +136,9 @@ fn plain_upsert<'a>(
         );
     }
     statement.add(
-        "found AS (SELECT g.*, octet_length(g.payload) AS size, o.size AS old_size FROM ",
-        [],
+        "found AS (SELECT g.*, octet_length(g.payload) AS size, (SELECT o.size FROM sync_object o
+         WHERE o.uid = ? AND o.collection = ? AND o.id = g.id) AS old_size FROM ",
+        [int(user), int(collection)],
     );
     statement.add(if gate.is_some() { "gate CROSS JOIN " } else { "" }, []);
     statement.add(
@@ -148,16 +153,13 @@ fn plain_upsert<'a>(
         statement.add(cast, [values]);
     }
     let sql = format!(
-        ") AS g (id, payload{columns}) LEFT JOIN sync_object o ON o.uid = ? AND o.collection = ? AND o.id = g.id),
+        ") AS g (id, payload{columns})),
          stored AS (INSERT INTO sync_object AS o (uid, collection, id, modified, size, payload{columns})
          SELECT ?, ?, id, ?, size, payload{columns} FROM found
          ON CONFLICT (uid, collection, id) DO UPDATE SET modified = excluded.modified, size = excluded.size,
          payload = excluded.payload"
     );
-    statement.add(
-        &sql,
-        [int(user), int(collection), int(user), int(collection), int(next)],
-    );
+    statement.add(&sql, [int(user), int(collection), int(next)]);
     for field in ObjectField::ALL {
         let column = field.column();
         if changes.gives(field) {

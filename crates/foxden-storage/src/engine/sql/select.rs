@@ -85,8 +85,13 @@ impl<'a> Search<'a> {
                 statement.and(condition, [value]);
             }
         }
-        if let Some(ids) = &selection.ids {
-            statement.ids(dialect, ids);
+        match (&selection.ids, dialect) {
+            (Some(ids), _) => statement.ids(dialect, ids),
+            // The condition of the index by time.
+            #[cfg(feature = "postgres")]
+            (None, Dialect::Postgres) => statement.and("o.size >= 0", []),
+            #[cfg(feature = "mysql")]
+            (None, Dialect::Mysql) => {}
         }
         if let Some(after) = start.after {
             statement.after(dialect, self.order, after);
