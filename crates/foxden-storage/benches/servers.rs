@@ -258,7 +258,11 @@ impl Driver {
                     )
                     .bind(user),
                     Load::Summary => {
-                        sqlx::query("SELECT name, modified FROM sync_collection WHERE uid = $1").bind(user)
+                        sqlx::query(
+                            "SELECT u.modified, c.name, c.modified FROM sync_user u \
+                             LEFT JOIN sync_collection c ON c.uid = u.uid WHERE u.uid = $1",
+                        )
+                        .bind(user)
                     }
                 };
                 connection.fetch_all(query).await.expect("the server answers");
@@ -288,7 +292,11 @@ impl Driver {
                     )
                     .bind(user),
                     Load::Summary => {
-                        sqlx::query("SELECT name, modified FROM sync_collection WHERE uid = ?").bind(user)
+                        sqlx::query(
+                            "SELECT u.modified, c.name, c.modified FROM sync_user u \
+                             LEFT JOIN sync_collection c ON c.uid = u.uid WHERE u.uid = ?",
+                        )
+                        .bind(user)
                     }
                 };
                 connection.fetch_all(query).await.expect("the server answers");
