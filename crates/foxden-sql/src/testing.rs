@@ -297,7 +297,11 @@ impl TestNamespace {
         let (server, base) = (self.server, self.base.clone());
         let statements = match server {
             TestServer::Postgres => format!("SET search_path = {}; BEGIN; {statement}", self.name),
-            TestServer::Mariadb => format!("USE {}; BEGIN; {statement}", self.name),
+            // By default it would lock the rows that it merely passes, too.
+            TestServer::Mariadb => format!(
+                "USE {}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; {statement}",
+                self.name
+            ),
         };
         let client = std::thread::spawn(move || {
             block_on(async move {

@@ -50,6 +50,15 @@ fn write_until(program: &Program, user: u64, is_released: &AtomicBool) {
     }
 }
 
+/// Ends the writers once it is dropped.
+struct Release<'a>(&'a AtomicBool);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Tries until it is so. It gives up where a test would not end at all.
 fn until(mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
@@ -88,6 +97,8 @@ fn other_users_wait_while_all_connections_do(server: TestServer) {
             let (program, is_released) = (&program, &is_released);
             scope.spawn(move || write_until(program, user, is_released));
         }
+        // Also where an assertion fails: else it would wait for the writers for ever.
+        let release = Release(&is_released);
         // The other user may be served in between.
         until(|| {
             read();
@@ -95,7 +106,7 @@ fn other_users_wait_while_all_connections_do(server: TestServer) {
             program.log().contains(EXHAUSTED)
         });
         drop(lock);
-        is_released.store(true, Ordering::SeqCst);
+        drop(release);
         until(read);
         until(write);
     });
@@ -113,4 +124,10 @@ fn other_users_wait_while_all_connections_do(server: TestServer) {
 #[ignore = "needs PostgreSQL: run by cargo xtask test"]
 fn other_users_wait_while_all_connections_to_postgresql_do() {
     other_users_wait_while_all_connections_do(TestServer::Postgres);
+}
+
+#[test]
+#[ignore = "needs MariaDB: run by cargo xtask test"]
+fn other_users_wait_while_all_connections_to_mariadb_do() {
+    other_users_wait_while_all_connections_do(TestServer::Mariadb);
 }
