@@ -29,6 +29,8 @@ use crate::page::{Staged, Written};
 
 /// How often a transaction runs that meets others.
 pub(super) const ATTEMPTS: u32 = 4;
+/// How long, in milliseconds, a command is tried again. A lock is waited for five seconds each time.
+const PATIENCE_MILLIS: i64 = 8000;
 /// The longest pause before the second attempt, in milliseconds; it doubles with each further one.
 const PAUSE_MILLIS: u64 = 20;
 /// How often the outcome of a write is looked for, with growing pauses between: about six seconds in all.
@@ -70,6 +72,7 @@ impl SqlEngine {
         let _turn = self.writers.enter(user).await?;
         let mut connection = self.server.acquire().await?;
         drop(waiting);
+        let began = self.clock.steady_millis();
         for attempt in 1..=ATTEMPTS {
             let fault = match self.attempt(user, &command, connection).await {
                 Ok(answer) => return Ok(answer),
@@ -79,7 +82,8 @@ impl SqlEngine {
                 Err(AttemptFault::Failed(fault)) => fault,
             };
             let is_repeated = fault.may_succeed_again() || fault.is_of_the_connection();
-            if !is_repeated || attempt == ATTEMPTS {
+            let is_late = self.clock.steady_millis() - began > PATIENCE_MILLIS;
+            if !is_repeated || attempt == ATTEMPTS || is_late {
                 return Err(self.server.error(fault));
             }
             tracing::debug!(user = user.0, attempt, ?fault, "a transaction is repeated");
