@@ -12,11 +12,17 @@ use super::url::{ServerAddress, ServerUrl, TlsMode};
 use crate::{Migration, SqlError};
 
 /// The options of each session. A write must not land long after its time was given, so nothing runs or idles for longer.
-const SESSION: [(&str, &str); 4] = [
+///
+/// Each query has an index. A table that was small when its statistics were made would be read as a whole for each object until the next
+/// time, and the price that forbids it would set off the compiler.
+const SESSION: [(&str, &str); 7] = [
     ("statement_timeout", "8000"),
     ("idle_in_transaction_session_timeout", "3500"),
     ("lock_timeout", "5000"),
     ("client_min_messages", "warning"),
+    ("default_transaction_isolation", "read committed"),
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
 ];
 
 /// How a transaction is kept apart from others.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,10 @@ pub enum Weather {
     LosesNextAnswer,
     /// The next question does not reach the server.
     LosesNextQuestion,
+    /// The client of the next question is cut, and the question reaches the server half a second later.
+    DelaysNextQuestion,
+    /// A question is on its way that has no client any more. Connections work.
+    Delivers,
     /// All connections are closed, and new ones, too.
     Down,
 }
@@ -109,6 +114,17 @@ async fn carry(
                 tail.drain(..kept);
                 match now {
                     Weather::LosesNextQuestion => {
+                        weather.send_replace(Weather::Fair);
+                        return;
+                    }
+                    Weather::DelaysNextQuestion => {
+                        weather.send_replace(Weather::Delivers);
+                        drop(client);
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                        let delivered = server.write_all(&question[..count]).await;
+                        delivered.expect("the server listens");
+                        let answered = server.read(&mut answer).await;
+                        answered.expect("the server answers");
                         weather.send_replace(Weather::Fair);
                         return;
                     }

@@ -14,16 +14,14 @@ use super::known_upsert::KnownUpsert;
 #[cfg(feature = "mysql")]
 use super::mysql;
 use super::purge::{self, ExpiredObjects};
+use super::settle::Tried;
 use super::state::UserState;
-#[cfg(feature = "postgres")]
-use super::transaction::MAX_MILLIS;
 use super::transaction::{CommitFault, UserTransaction};
-use super::{SqlEngine, Waiting, write};
+use super::{LOOKS, SqlEngine, Waiting, write};
 #[cfg(feature = "mysql")]
 use crate::command::Change;
 use crate::command::{BatchPart, Write};
 use crate::engine::EngineError;
-use crate::engine::usage::Usage;
 use crate::engine::write_time::WriteTime;
 use crate::page::{Staged, Written};
 
@@ -33,9 +31,8 @@ pub(super) const ATTEMPTS: u32 = 4;
 const PATIENCE_MILLIS: i64 = 8000;
 /// The longest pause before the second attempt, in milliseconds; it doubles with each further one.
 const PAUSE_MILLIS: u64 = 20;
-/// How often the outcome of a write is looked for, with growing pauses between: about six seconds in all.
-const LOOKS: u32 = 6;
-
+/// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
+const LATE_MILLIS: i64 = 8000;
 /// A change of one user's rows.
 pub(super) enum Command<'a> {
     Write(&'a Write),
@@ -51,14 +48,9 @@ pub(super) enum Answer {
     Rows(u64),
 }
 
-/// What shows whether a command was committed.
+/// What shows whether a command that is no write was committed.
 #[derive(Clone, Copy)]
 enum Marker {
-    /// The mark of the write, and its time.
-    Write(i64, SyncTime),
-    /// The same of a write in one statement, and when that began by the steady clock.
-    #[cfg(feature = "postgres")]
-    AtOnce { mark: i64, time: SyncTime, began: i64 },
     /// The number of the part, and its batch.
     Part(BatchMark),
     /// Nothing: it does no harm to do it again.
@@ -76,6 +68,14 @@ impl SqlEngine {
         for attempt in 1..=ATTEMPTS {
             let fault = match self.attempt(user, &command, connection).await {
                 Ok(answer) => return Ok(answer),
+                Err(AttemptFault::Pending(tried, fault)) => {
+                    // It is noted, so that connections of the same age are not tried.
+                    drop(fault.map(|fault| self.server.error(fault)));
+                    let Command::Write(write) = command else {
+                        return Err(EngineError::Busy);
+                    };
+                    return self.settle(user, write, tried).await.map(Answer::Written);
+                }
                 Err(AttemptFault::Unknown(answer, marker, fault)) => {
                     return self.look_for(user, answer, marker, fault).await;
                 }
@@ -134,22 +134,37 @@ impl SqlEngine {
                 return Err(fault.into());
             }
         };
-        if matches!(answer, Answer::Written(Written { changed: false, .. })) {
+        let is_nothing = |answer: &Answer| {
+            matches!(
+                answer,
+                Answer::Written(Written { changed: false, .. }) | Answer::Rows(0)
+            )
+        };
+        if is_nothing(&answer) {
             tx.roll_back().await;
             return Ok(answer);
         }
-        match tx.commit(self.clock.steady_millis()).await {
-            Ok(state) => {
+        let began = tx.began();
+        let committed = tx.commit(self.clock.steady_millis()).await;
+        let tried = |written| Tried { mark, began, written };
+        match (committed, answer) {
+            (Ok(_), Answer::Written(written)) if self.is_late(began) => {
+                Err(AttemptFault::Pending(tried(written), None))
+            }
+            (Ok(state), answer) => {
                 self.known.resolve(user, Some(Arc::new(state)));
                 Ok(answer)
             }
-            Err(CommitFault::NotCommitted(fault)) => Err(fault.into()),
-            Err(CommitFault::Unknown(fault)) => Err(AttemptFault::Unknown(answer, marker, fault)),
+            (Err(CommitFault::NotCommitted(fault)), _) => Err(fault.into()),
+            (Err(CommitFault::Unknown(fault)), Answer::Written(written)) => {
+                Err(AttemptFault::Pending(tried(written), Some(fault)))
+            }
+            (Err(CommitFault::Unknown(fault)), answer) => Err(AttemptFault::Unknown(answer, marker, fault)),
         }
     }
 
     /// The time of a write of a user with this state.
-    fn time(&self, state: &UserState) -> WriteTime {
+    pub(super) fn time(&self, state: &UserState) -> WriteTime {
         let now = self.clock.now();
         let next = now.max(state.modified.next()).max(self.announced.next());
         WriteTime { now, next }
@@ -171,9 +186,8 @@ impl SqlEngine {
             return Ok(AtOnce::NotPlain(connection));
         };
         match upsert.execute(&mut connection, user, mark).await {
-            // Readers may have passed the time of a write that lands late: it is made again, with a later time.
-            Ok(Some(_)) if self.clock.steady_millis() - began > MAX_MILLIS => {
-                Ok(AtOnce::NotKnown(connection))
+            Ok(Some((written, _))) if self.is_late(began) => {
+                Err(AttemptFault::Pending(Tried { mark, began, written }, None))
             }
             Ok(Some((written, state))) => {
                 connection.give_back();
@@ -181,18 +195,10 @@ impl SqlEngine {
                 Ok(AtOnce::Written(written))
             }
             Ok(None) => Ok(AtOnce::NotKnown(connection)),
-            Err(fault) if fault.happened_before_the_commit() => Err(fault.into()),
+            Err(fault) if fault.committed_nothing() => Err(fault.into()),
             Err(fault) => {
-                let marker = Marker::AtOnce {
-                    mark,
-                    time: time.next,
-                    began,
-                };
-                Err(AttemptFault::Unknown(
-                    Answer::Written(upsert.written()),
-                    marker,
-                    fault,
-                ))
+                let written = upsert.written();
+                Err(AttemptFault::Pending(Tried { mark, began, written }, Some(fault)))
             }
         }
     }
@@ -207,8 +213,7 @@ impl SqlEngine {
             Command::Write(write) => {
                 let time = time.not_before(write.not_before);
                 let written = write::write(tx, write, time).await?;
-                let marker = Marker::Write(tx.state.mark, written.modified);
-                Ok((Answer::Written(written), marker))
+                Ok((Answer::Written(written), Marker::Repeatable))
             }
             Command::Stage(part) => {
                 let (staged, mark) = batch::stage(tx, part, time.now, &*self.rng).await?;
@@ -225,7 +230,7 @@ impl SqlEngine {
         }
     }
 
-    /// Finds out whether a command was committed whose answer was lost. The lock of the user's row is free only once the lost
+    /// Finds out whether a command was committed that is no write and whose answer was lost. The lock of the user's row is free only once the lost
     /// transaction has ended.
     async fn look_for(
         &self,
@@ -236,63 +241,56 @@ impl SqlEngine {
     ) -> Result<Answer, EngineError> {
         let error = self.server.error(fault);
         for look in 1..=LOOKS {
+            if look > 1 {
+                self.pause(look + 1).await;
+            }
             if let Some(happened) = self.look(user, marker).await {
                 return match happened {
-                    Happened::Yes(usage) => Ok(match answer {
-                        Answer::Written(written) => Answer::Written(Written {
-                            bytes_after: usage.bytes,
-                            ..written
-                        }),
-                        answer => answer,
-                    }),
+                    Happened::Yes => Ok(answer),
                     Happened::No => Err(error),
                     Happened::Unknown => Err(EngineError::OutcomeUnknown(Box::new(error))),
                 };
             }
-            self.pause(look + 2).await;
         }
         Err(EngineError::OutcomeUnknown(Box::new(error)))
     }
 
     /// Looks once; `None` if the server does not answer.
     async fn look(&self, user: UserId, marker: Marker) -> Option<Happened> {
-        let connection = self.server.acquire().await.ok()?;
-        let steady = || self.clock.steady_millis();
-        let dialect = self.server.dialect();
-        let tx = UserTransaction::begin(connection, dialect, user, None, None, steady)
-            .await
-            .ok()?;
+        let tx = self.begin_anew(user).await?;
         let state = &tx.state;
-        let yes = Happened::Yes(state.usage());
         let happened = match marker {
-            Marker::Write(mark, _) if state.mark == mark => yes,
-            // One that landed late is to be made again.
-            #[cfg(feature = "postgres")]
-            Marker::AtOnce { mark, began, .. } if state.mark == mark && steady() - began <= MAX_MILLIS => yes,
-            Marker::Write(_, time) if state.modified < time => Happened::No,
-            #[cfg(feature = "postgres")]
-            Marker::AtOnce { time, .. } if state.modified < time => Happened::No,
-            Marker::Write(..) => Happened::Unknown,
-            #[cfg(feature = "postgres")]
-            Marker::AtOnce { .. } => Happened::Unknown,
             Marker::Part(part) => {
                 let mut batches = state.batches.iter();
                 match batches.find(|batch| batch.number == part.number) {
-                    Some(batch) if batch.mark == part.mark => yes,
+                    Some(batch) if batch.mark == part.mark => Happened::Yes,
                     Some(batch) if batch.parts < part.parts => Happened::No,
                     // It was to be opened, or it has ended meanwhile.
                     None if part.parts <= 1 && state.next_number <= part.number => Happened::No,
                     Some(_) | None => Happened::Unknown,
                 }
             }
-            Marker::Repeatable => yes,
+            Marker::Repeatable => Happened::Yes,
         };
         tx.roll_back().await;
         Some(happened)
     }
 
+    /// A transaction on a connection that no fault was seen on; `None` if the server does not answer.
+    pub(super) async fn begin_anew(&self, user: UserId) -> Option<UserTransaction> {
+        let connection = self.server.acquire().await.ok()?;
+        let steady = || self.clock.steady_millis();
+        let begun = UserTransaction::begin(connection, self.server.dialect(), user, None, None, steady).await;
+        begun.map_err(|fault| drop(self.server.error(fault))).ok()
+    }
+
+    /// Whether readers may have passed the time of a write that began then and has just been answered.
+    pub(super) fn is_late(&self, began: i64) -> bool {
+        self.clock.steady_millis() - began > LATE_MILLIS
+    }
+
     /// Waits for a random time, so that transactions that met do not meet again.
-    async fn pause(&self, attempt: u32) {
+    pub(super) async fn pause(&self, attempt: u32) {
         let mut random = [0; 8];
         self.rng.fill(&mut random);
         let most = PAUSE_MILLIS << attempt;
@@ -323,6 +321,8 @@ enum AttemptFault {
     Failed(Fault),
     /// The answer of the commit was lost.
     Unknown(Answer, Marker, Fault),
+    /// A write has landed late, or its answer was lost.
+    Pending(Tried, Option<Fault>),
 }
 
 impl From<Fault> for AttemptFault {
@@ -343,8 +343,7 @@ enum AtOnce {
 
 /// Whether a command was committed.
 enum Happened {
-    /// And the user's objects take this much.
-    Yes(Usage),
+    Yes,
     No,
     /// Others have changed the user's data since.
     Unknown,

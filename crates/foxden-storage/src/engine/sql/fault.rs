@@ -1,6 +1,8 @@
 //! Errors of the server and the driver, and what they mean for a write.
 
 use foxden_sql::server::fault;
+#[cfg(feature = "postgres")]
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::engine::{Corrupt, EngineError};
 
@@ -31,13 +33,14 @@ impl Fault {
         )
     }
 
-    /// Returns whether the server refused a statement before it could commit anything.
+    /// Returns whether the server says that a statement outside a transaction committed nothing. What ends the session may come after
+    /// the commit.
     #[cfg(feature = "postgres")]
-    pub(super) fn happened_before_the_commit(&self) -> bool {
-        matches!(
-            self.class(),
-            Some(fault::Fault::StaleStatement | fault::Fault::Repeat)
-        )
+    pub(super) fn committed_nothing(&self) -> bool {
+        let Self::Server(error) = self else { return true };
+        let refused = error.as_database_error();
+        let refused = refused.and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        refused.is_some_and(|error| error.severity() == PgSeverity::Error)
     }
 
     fn class(&self) -> Option<fault::Fault> {

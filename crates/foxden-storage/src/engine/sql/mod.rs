@@ -24,6 +24,7 @@ mod purge;
 mod read;
 mod select;
 mod server;
+mod settle;
 mod state;
 mod transaction;
 mod user_queue;
@@ -53,7 +54,9 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 /// How far, in seconds, *as of* stays behind the clock: a write under way may have an earlier time and not be visible yet.
 /// Transactions and the server's limits on each connection end sooner.
 const AS_OF_SECONDS: i64 = 10;
-/// Of how many users the state is known: 3 MB with some twenty collections each.
+/// How often the outcome of a command is looked for, with growing pauses between: about five seconds in all.
+const LOOKS: u32 = 6;
+/// Of how many users the state is known: 3 MB with some twenty collections each, and 18 MB at most.
 const KNOWN_USERS: usize = 2048;
 /// How many reads of one user run at once.
 const READS_AT_ONCE: usize = 4;

@@ -71,8 +71,8 @@ async fn purge_dropped(connection: &mut Connection, dialect: Dialect, most: u64)
         let objects = match dialect {
             #[cfg(feature = "postgres")]
             Dialect::Postgres => {
-                let sql = "DELETE FROM sync_object WHERE uid = ? AND collection = ? AND id IN
-                           (SELECT id FROM sync_object WHERE uid = ? AND collection = ? LIMIT ?)";
+                let sql = "DELETE FROM sync_object WHERE uid = ? AND collection = ? AND id = ANY (ARRAY
+                           (SELECT id FROM sync_object WHERE uid = ? AND collection = ? LIMIT ? FOR UPDATE SKIP LOCKED))";
                 let args = [
                     int(user),
                     int(collection),
@@ -91,8 +91,13 @@ async fn purge_dropped(connection: &mut Connection, dialect: Dialect, most: u64)
         };
         removed += objects;
         if objects < left {
-            let sql = "DELETE FROM sync_dropped WHERE uid = ? AND collection = ?";
-            connection.execute(sql, &[int(user), int(collection)]).await?;
+            // Another process may be removing the same objects, and not be done.
+            let sql = "DELETE FROM sync_dropped WHERE uid = ? AND collection = ?
+                       AND NOT EXISTS (SELECT 1 FROM sync_object WHERE uid = ? AND collection = ?)";
+            let args = [int(user), int(collection), int(user), int(collection)];
+            if connection.execute(sql, &args).await? == 0 {
+                break;
+            }
             // The tombstone counts as a row, so that many empty collections are bounded work, too.
             removed += 1;
         }
@@ -126,8 +131,8 @@ async fn purge_batches(connection: &mut Connection, dialect: Dialect, most: u64)
         let parts = match dialect {
             #[cfg(feature = "postgres")]
             Dialect::Postgres => {
-                let sql = "DELETE FROM sync_part WHERE uid = ? AND batch = ? AND part IN
-                           (SELECT part FROM sync_part WHERE uid = ? AND batch = ? LIMIT ?)";
+                let sql = "DELETE FROM sync_part WHERE uid = ? AND batch = ? AND part = ANY (ARRAY
+                           (SELECT part FROM sync_part WHERE uid = ? AND batch = ? LIMIT ? FOR UPDATE SKIP LOCKED))";
                 let args = [
                     int(user),
                     int(batch),
@@ -146,8 +151,12 @@ async fn purge_batches(connection: &mut Connection, dialect: Dialect, most: u64)
         };
         removed += parts;
         if parts < left {
-            let sql = "DELETE FROM sync_batch WHERE uid = ? AND number = ?";
-            connection.execute(sql, &[int(user), int(batch)]).await?;
+            let sql = "DELETE FROM sync_batch WHERE uid = ? AND number = ?
+                       AND NOT EXISTS (SELECT 1 FROM sync_part WHERE uid = ? AND batch = ?)";
+            let args = [int(user), int(batch), int(user), int(batch)];
+            if connection.execute(sql, &args).await? == 0 {
+                break;
+            }
             // The batch counts as a row, too.
             removed += 1;
         }

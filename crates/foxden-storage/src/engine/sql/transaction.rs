@@ -12,7 +12,7 @@ use super::state::{Batch, Collection, UserState};
 
 /// How long, in milliseconds, a transaction may hold the lock before it commits. The server ends a transaction whose client is
 /// silent for three and a half seconds. Together they are less than [`super::AS_OF_SECONDS`].
-pub(super) const MAX_MILLIS: i64 = 6000;
+const MAX_MILLIS: i64 = 6000;
 
 /// An open transaction that holds the lock of a user's row. Dropped without an end, its connection is closed.
 pub(super) struct UserTransaction {
@@ -257,6 +257,11 @@ impl UserTransaction {
                 padded_ids(ids.iter().copied()).collect(),
             ),
         }
+    }
+
+    /// When it got the lock, by the steady clock.
+    pub(super) const fn began(&self) -> i64 {
+        self.began
     }
 
     /// The user's number in the tables.

@@ -1,0 +1,99 @@
+//! Brings a write to an end that has landed late, or whose answer was lost.
+//!
+//! What a cut connection leaves behind may still arrive. It lands only while the user's row has the mark that it knows, so each look
+//! that ends a write leaves another mark.
+
+use std::sync::Arc;
+
+use foxden_model::UserId;
+
+use super::fault::Fault;
+use super::guard::new_mark;
+use super::transaction::CommitFault;
+use super::{LOOKS, SqlEngine, write};
+use crate::command::{Change, Write};
+use crate::engine::EngineError;
+use crate::page::Written;
+
+/// A try of a write that has landed or may yet land.
+pub(super) struct Tried {
+    /// The mark that the user's row gets.
+    pub(super) mark: i64,
+    /// When its time was fixed, by the steady clock.
+    pub(super) began: i64,
+    pub(super) written: Written,
+}
+
+impl SqlEngine {
+    /// Returns what came of a write: it has landed in time, or it is made again. One that landed late is made again with a later
+    /// time, and neither its guard nor its quota refuses it because of itself.
+    pub(super) async fn settle(
+        &self,
+        user: UserId,
+        write: &Write,
+        first: Tried,
+    ) -> Result<Written, EngineError> {
+        let bytes_before = first.written.bytes_before;
+        let earliest = first.written.modified;
+        let mut tries = vec![first];
+        for look in 1..=LOOKS {
+            if look > 1 {
+                self.pause(look + 1).await;
+            }
+            let Some(mut tx) = self.begin_anew(user).await else {
+                continue;
+            };
+            let mut again = write.clone();
+            match tries.iter().find(|tried| tried.mark == tx.state.mark) {
+                Some(landed) if !self.is_late(landed.began) => {
+                    let bytes_after = tx.state.usage().bytes;
+                    let written = Written {
+                        bytes_before,
+                        bytes_after,
+                        ..landed.written
+                    };
+                    tx.roll_back().await;
+                    return Ok(written);
+                }
+                Some(_) if matches!(write.change, Change::Upsert { .. }) => {
+                    again.guard = None;
+                    again.quota = None;
+                }
+                None if tx.state.modified < earliest => {}
+                // It cannot be made again, or others have written since.
+                Some(_) | None => {
+                    tx.roll_back().await;
+                    break;
+                }
+            }
+            tx.state.mark = new_mark(&*self.rng);
+            let (mark, began) = (tx.state.mark, tx.began());
+            let time = self.time(&tx.state).not_before(write.not_before);
+            let written = match write::write(&mut tx, &again, time).await {
+                Ok(written) => Ok(Written {
+                    bytes_before,
+                    ..written
+                }),
+                Err(Fault::Refused(error)) => Err(error),
+                Err(fault) => {
+                    drop(self.server.error(fault));
+                    continue;
+                }
+            };
+            // A refusal is committed, too, for its mark.
+            match tx.commit(self.clock.steady_millis()).await {
+                Ok(state) if !self.is_late(began) => {
+                    self.known.resolve(user, Some(Arc::new(state)));
+                    return written;
+                }
+                Ok(_) => {}
+                Err(CommitFault::NotCommitted(fault) | CommitFault::Unknown(fault)) => {
+                    drop(self.server.error(fault));
+                }
+            }
+            tries.extend(written.map(|written| Tried { mark, began, written }));
+        }
+        let cause = "the answer of the database server to a write was lost".into();
+        Err(EngineError::OutcomeUnknown(cause))
+    }
+}
