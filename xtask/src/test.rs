@@ -1,6 +1,6 @@
 //! Installs what the tests need, runs all tests, and prints one line with the numbers of passed, failed and skipped tests.
 
-mod servers;
+pub mod servers;
 mod tally;
 
 use std::io::{BufRead, BufReader};

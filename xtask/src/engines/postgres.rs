@@ -72,6 +72,7 @@ impl Server for Postgres {
             "listen_addresses=127.0.0.1",
             "max_connections=400",
             "shared_buffers=64MB",
+            "max_wal_size=4GB",
         ] {
             command.args(["-c", setting]);
         }

@@ -33,6 +33,7 @@ const PATIENCE_MILLIS: i64 = 8000;
 const PAUSE_MILLIS: u64 = 20;
 /// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
 const LATE_MILLIS: i64 = 8000;
+
 /// A change of one user's rows.
 pub(super) enum Command<'a> {
     Write(&'a Write),
