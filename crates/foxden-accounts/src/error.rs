@@ -26,6 +26,9 @@ pub enum Unavailable {
     /// Try again later: the database does not answer.
     #[error("the register cannot be reached")]
     Database(#[source] SqlError),
+    /// Change the request: a text in it holds U+0000, which databases do not keep.
+    #[error("a text of the request holds U+0000")]
+    NullCharacter,
     /// Nothing the caller can do: a row is not what this program wrote.
     #[error("the register is damaged: {0}")]
     Damaged(&'static str),

@@ -7,6 +7,8 @@ use crate::{AccountId, Accounts, CredentialError, ProfileError, Role, Unavailabl
 
 /// The greatest picture, in bytes.
 const PICTURE: usize = 256 * 1024;
+/// The length of a picture's id, in bytes before they are hexadecimal.
+const AVATAR_ID: usize = 16;
 /// The longest display name, in characters.
 const NAME: usize = 256;
 
@@ -120,7 +122,7 @@ impl Accounts {
         let kind = kind.ok_or(ProfileError::InvalidPicture)?;
         let bytes = &*bytes;
         self.transact(|tx| async move {
-            let id = HEXLOWER.encode(&self.random::<16>());
+            let id = HEXLOWER.encode(&self.random::<AVATAR_ID>());
             account::put_avatar(&tx, account, &id, kind, bytes).await?;
             account::touch_profile(&tx, account, self.millis()).await?;
             Ok(id)
@@ -130,6 +132,9 @@ impl Accounts {
 
     /// Removes the picture if it is that one.
     pub async fn remove_avatar(&self, account: AccountId, id: &str) -> Result<(), Unavailable> {
+        if !is_avatar_id(id) {
+            return Ok(());
+        }
         self.transact(|tx| async move {
             if account::delete_avatar(&tx, account, id).await? > 0 {
                 account::touch_profile(&tx, account, self.millis()).await?;
@@ -141,13 +146,27 @@ impl Accounts {
 
     /// The bytes of what [`Self::avatar`] loads, if there is such a picture.
     pub async fn avatar_size(&self, id: &str) -> Result<Option<usize>, Unavailable> {
+        if !is_avatar_id(id) {
+            return Ok(None);
+        }
         let weight = account::avatar_size(&self.0.database, id).await?;
         Ok(weight.map(|bytes| usize::try_from(bytes).unwrap_or(0)))
     }
 
     /// The picture of that id.
     pub async fn avatar(&self, id: &str) -> Result<Option<Picture>, Unavailable> {
+        if !is_avatar_id(id) {
+            return Ok(None);
+        }
         let found = account::avatar(&self.0.database, id).await?;
         Ok(found.map(|(kind, bytes)| Picture { kind, bytes }))
     }
+}
+
+/// Whether it may name a picture. Strangers choose what is looked up, and databases refuse some texts.
+fn is_avatar_id(id: &str) -> bool {
+    id.len() == 2 * AVATAR_ID
+        && id
+            .bytes()
+            .all(|letter| matches!(letter, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -10,7 +10,7 @@ use crate::repeat::Repeats;
 use crate::server::database::{ServerDatabase, ServerTransaction, ServerTx};
 use crate::server::{ServerEngine, ServerUrl};
 use crate::waiting::QueueDepths;
-use crate::{Migrations, Row, SqlError, Value};
+use crate::{Migrations, Row, SqlError, Value, value};
 
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ enum Transaction {
     Server(ServerTransaction),
 }
 
-/// Queries, inside a transaction or outside.
+/// Queries, inside a transaction or outside. [`SqlError::NullCharacter`] if a value is a text with U+0000.
 pub trait Fetch: Sync {
     /// All rows of the answer.
     fn fetch_all(
@@ -241,6 +241,7 @@ fn file(location: &str) -> Result<&Path, SqlError> {
 
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        value::check(&values)?;
         match &self.backend {
             Backend::Embedded(database) => database.rows(statement, values).await,
             #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -253,6 +254,7 @@ impl Fetch for Database {
 impl Tx {
     /// Executes a statement and returns the number of rows that it found and changed.
     pub async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
+        value::check(&values)?;
         match &self.0 {
             TxBackend::Embedded(tx) => tx.execute(statement, values).await,
             #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -262,6 +264,7 @@ impl Tx {
 
     /// Inserts one row and returns its number, which the database gave out.
     pub async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
+        value::check(&values)?;
         match &self.0 {
             TxBackend::Embedded(tx) => tx.insert(statement, values).await,
             #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -272,6 +275,7 @@ impl Tx {
 
 impl Fetch for Tx {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        value::check(&values)?;
         match &self.0 {
             TxBackend::Embedded(tx) => tx.rows(statement, values).await,
             #[cfg(any(feature = "postgres", feature = "mysql"))]

@@ -34,6 +34,9 @@ pub enum SqlError {
         /// The version that this program reads.
         known: i64,
     },
+    /// Change the text: it holds U+0000, which not every database keeps, so none is asked to.
+    #[error("a text holds U+0000")]
+    NullCharacter,
     /// Nothing the caller can do: a row does not hold what the program expects.
     #[error("a column does not hold what was expected")]
     Mismatch,

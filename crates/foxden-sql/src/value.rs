@@ -38,6 +38,15 @@ macro_rules! values {
 /// The NULL of a column without a known type: it is read as whatever the program expects.
 pub(crate) const UNTYPED_NULL: Value = Value::Text(None);
 
+/// Refuses texts with U+0000: PostgreSQL does not keep them, and all databases are to hold the same.
+pub(crate) fn check(values: &[Value]) -> Result<(), SqlError> {
+    let has_null_character = |value: &Value| matches!(value, Value::Text(Some(text)) if text.contains('\0'));
+    if values.iter().any(has_null_character) {
+        return Err(SqlError::NullCharacter);
+    }
+    Ok(())
+}
+
 impl Value {
     const fn is_null(&self) -> bool {
         matches!(self, Self::Integer(None) | Self::Text(None) | Self::Blob(None))

@@ -13,6 +13,7 @@ impl From<SqlError> for Unavailable {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Busy => Self::Busy,
+            SqlError::NullCharacter => Self::NullCharacter,
             other => Self::Database(other),
         }
     }

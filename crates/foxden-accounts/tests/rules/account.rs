@@ -290,6 +290,23 @@ async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
     ctx.create(ANN).await;
 }
 
+/// Strangers choose the text, and some texts are refused by databases.
+#[tokio::test]
+async fn what_cannot_be_the_id_of_a_picture_is_not_looked_up() {
+    let ctx = TestContext::new().await;
+    let ann = ctx.create(ANN).await.account;
+    for id in ["", "\0", "\u{e9}", "A0000000000000000000000000000000"] {
+        assert_eq!(ctx.accounts.avatar_size(id).await.unwrap(), None, "{id:?}");
+        assert_eq!(ctx.accounts.avatar(id).await.unwrap(), None, "{id:?}");
+        ctx.accounts.remove_avatar(ann, id).await.unwrap();
+    }
+    let id = ctx
+        .accounts
+        .set_avatar(ann, b"\xff\xd8\xff picture".to_vec())
+        .await;
+    assert_eq!(ctx.accounts.avatar_size(&id.unwrap()).await.unwrap(), Some(11));
+}
+
 #[tokio::test]
 async fn a_closed_store_is_emptied_at_once_and_again_when_its_last_token_has_expired() {
     let ctx = TestContext::new().await;

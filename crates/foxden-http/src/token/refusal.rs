@@ -181,6 +181,11 @@ fn body_of(error: &TokenError) -> ErrorBody<'static> {
         TokenError::NoNode | TokenError::Unavailable(Unavailable::Damaged(_)) => {
             ErrorBody::internal(StatusCode::INTERNAL_SERVER_ERROR)
         }
+        TokenError::Unavailable(Unavailable::NullCharacter) => ErrorBody::new(
+            StatusCode::BAD_REQUEST,
+            "error",
+            "A text of the request holds U+0000",
+        ),
         // The credentials are not refused: a client would throw away good ones.
         TokenError::VerifierUnreachable
         | TokenError::Unavailable(Unavailable::Busy | Unavailable::Database(_)) => ErrorBody::new(
@@ -252,6 +257,7 @@ mod tests {
             (TokenError::InvalidKeysChangedAt, 401, None),
             (TokenError::InvalidClientState(StateFault::Empty), 401, None),
             (TokenError::NewUsersDisabled, 403, None),
+            (TokenError::Unavailable(Unavailable::NullCharacter), 400, None),
             (TokenError::Unavailable(Unavailable::Damaged("a row")), 500, None),
         ] {
             let response = Refusal::from(error).into_response();

@@ -293,6 +293,7 @@ fn too_many(error: TooMany) -> Response {
 fn unavailable(error: &Unavailable) -> Response {
     match error {
         Unavailable::Busy | Unavailable::Database(_) => later(BUSY_SECONDS),
+        Unavailable::NullCharacter => status(StatusCode::BAD_REQUEST),
         Unavailable::Damaged(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -360,7 +361,7 @@ mod tests {
     const fn wait_of(error: &Unavailable) -> Option<u64> {
         match error {
             Unavailable::Busy | Unavailable::Database(_) => Some(30),
-            Unavailable::Damaged(_) => None,
+            Unavailable::NullCharacter | Unavailable::Damaged(_) => None,
         }
     }
 
@@ -396,6 +397,7 @@ mod tests {
             _ => None,
         });
         assert_eq!(refused(Unavailable::Damaged("a row")), (500, None));
+        assert_eq!(refused(Unavailable::NullCharacter), (400, None));
         assert_eq!(refused(LegacyLoginError::Disabled), (401, None));
     }
 

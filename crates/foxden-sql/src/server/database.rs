@@ -257,16 +257,19 @@ impl Held {
             }
         };
         let fault = fault::classify(&error);
+        let is_answer = matches!(error, sqlx::Error::Database(_));
         let error = if is_commit {
             pools.commit_fault(error)
         } else {
             pools.fault(error)
         };
-        // The server may have ended the transaction, or not: only a connection that was rolled back is used again.
-        let is_usable = matches!(
-            fault,
-            Fault::Repeat | Fault::Conflict | Fault::ForeignKey | Fault::Busy
-        );
+        // A refusal of the server is an answer like others. It may have ended the transaction, or not: only a connection
+        // that was rolled back is used again.
+        let is_usable = is_answer
+            && !matches!(
+                fault,
+                Fault::ConnectionLost | Fault::ReadOnly | Fault::StaleStatement
+            );
         if is_usable {
             let rolled_back = connection.run(pools, Action::RollBack);
             if let Ok(Ok(_)) = tokio::time::timeout(STATEMENT_TIMEOUT, rolled_back).await {

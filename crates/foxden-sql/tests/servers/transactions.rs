@@ -36,6 +36,8 @@ pub(crate) fn tests() -> Vec<Test> {
         a_connection_that_is_lost_before_the_commit_repeats_the_whole_transaction,
         a_commit_whose_answer_is_lost_is_not_repeated,
         a_commit_that_is_lost_is_not_repeated,
+        a_statement_that_is_refused_costs_no_connection,
+        a_text_with_u0000_is_refused_before_the_server,
     ]
 }
 
@@ -109,6 +111,48 @@ async fn change(server: TestServer, namespace: &TestNamespace, length: u32) {
         (TestServer::Mariadb, _) => format!("ALTER TABLE pet MODIFY name VARCHAR({length}) NOT NULL"),
     };
     namespace.run(&change).await;
+}
+
+/// The number of the session of a database with one connection.
+async fn session(server: TestServer, database: &Database) -> i64 {
+    let statement = match server {
+        TestServer::Postgres => "SELECT CAST(pg_backend_pid() AS BIGINT)",
+        TestServer::Mariadb => "SELECT CAST(CONNECTION_ID() AS SIGNED)",
+    };
+    let row = database.fetch_optional(statement, vec![]).await.unwrap();
+    row.unwrap().take(0).unwrap()
+}
+
+/// Strangers choose values: if one cost a connection, they could end all.
+async fn a_statement_that_is_refused_costs_no_connection(server: TestServer) {
+    let namespace = fresh(server, "refused").await;
+    let database = open(namespace.url()).await;
+    let before = session(server, &database).await;
+    let refused = database.fetch_all("SELECT id FROM nowhere", vec![]).await;
+    assert!(matches!(refused, Err(SqlError::Unavailable(_))), "{refused:?}");
+    assert_eq!(session(server, &database).await, before);
+    let refused = database.transact(|tx| async move {
+        tx.execute(INSERT, values![2_i64, "Tom"]).await?;
+        tx.execute("DELETE FROM nowhere", vec![]).await
+    });
+    let refused = refused.await;
+    assert!(matches!(refused, Err(SqlError::Unavailable(_))), "{refused:?}");
+    assert_eq!(session(server, &database).await, before);
+    assert_eq!(count(&database).await, 1, "the transaction was rolled back");
+    database.close().await;
+}
+
+async fn a_text_with_u0000_is_refused_before_the_server(server: TestServer) {
+    let namespace = fresh(server, "null").await;
+    let database = open(namespace.url()).await;
+    let before = session(server, &database).await;
+    let refused = database.fetch_all("SELECT id FROM pet WHERE name = ?", values!["\0"]);
+    assert!(matches!(refused.await, Err(SqlError::NullCharacter)));
+    let refused = database.transact(|tx| async move { tx.execute(INSERT, values![2_i64, "T\0m"]).await });
+    assert!(matches!(refused.await, Err(SqlError::NullCharacter)));
+    assert_eq!(session(server, &database).await, before);
+    assert_eq!(count(&database).await, 1);
+    database.close().await;
 }
 
 /// Two pets, and a database with a connection for each of two transactions.

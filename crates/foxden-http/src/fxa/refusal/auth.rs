@@ -179,6 +179,7 @@ pub(super) const fn unverified(error: Unverified) -> ErrorBody {
 pub(super) fn unavailable(error: &Unavailable) -> ErrorBody {
     match error {
         Unavailable::Busy | Unavailable::Database(_) => ErrorBody::unavailable(201),
+        Unavailable::NullCharacter => ErrorBody::bad(107, "A text of the request holds U+0000"),
         Unavailable::Damaged(_) => ErrorBody::internal(),
     }
 }

@@ -76,6 +76,7 @@ pub(super) const fn unverified() -> ErrorBody {
 pub(super) fn unavailable(error: &Unavailable) -> ErrorBody {
     match error {
         Unavailable::Busy | Unavailable::Database(_) => ErrorBody::unavailable(201),
+        Unavailable::NullCharacter => ErrorBody::bad(109, "A text of the request holds U+0000"),
         Unavailable::Damaged(_) => ErrorBody::internal(),
     }
 }

@@ -58,6 +58,7 @@ pub(super) const fn unverified() -> ErrorBody {
 pub(super) fn unavailable(error: &Unavailable) -> ErrorBody {
     match error {
         Unavailable::Busy | Unavailable::Database(_) => ErrorBody::unavailable(999),
+        Unavailable::NullCharacter => ErrorBody::bad(101, "A text of the request holds U+0000"),
         Unavailable::Damaged(_) => ErrorBody::internal(),
     }
 }

@@ -42,7 +42,7 @@ async fn check<E: Into<Refusal> + std::fmt::Debug>(
 const fn wait_of(error: &Unavailable) -> (Option<u64>, Option<u64>) {
     match error {
         Unavailable::Busy | Unavailable::Database(_) => (Some(30), Some(30)),
-        Unavailable::Damaged(_) => (None, None),
+        Unavailable::NullCharacter | Unavailable::Damaged(_) => (None, None),
     }
 }
 
@@ -77,6 +77,10 @@ async fn only_server_failures_stop_all_calls_of_a_browser() {
     check([Replayed], |_| (None, None)).await;
     check(all_errors::UNVERIFIED, |_| (None, None)).await;
     assert_eq!(auth::error_body(&Unavailable::Busy.into()).errno, 201);
+    for (name, error_body) in TABLES {
+        let (status, ..) = status_and_wait(error_body(&Unavailable::NullCharacter.into())).await;
+        assert_eq!(status, 400, "{name}");
+    }
 }
 
 /// Waiting does not help with mistakes of the client and features that are not offered.

@@ -158,6 +158,7 @@ const fn too_many(error: TooMany) -> PageError {
 const fn unavailable(error: &Unavailable) -> PageError {
     match error {
         Unavailable::Busy => PageError::Busy,
+        Unavailable::NullCharacter => PageError::NotOurForm,
         Unavailable::Database(_) | Unavailable::Damaged(_) => PageError::Down,
     }
 }

@@ -152,6 +152,9 @@ fn account(error: &OpenStoreError) -> Reply {
             UNAVAILABLE_SECONDS,
             "server issue: the accounts cannot be reached",
         ),
+        OpenStoreError::Login(E::Unavailable(Unavailable::NullCharacter)) => {
+            said(StatusCode::BAD_REQUEST, "a text of the request holds U+0000")
+        }
         OpenStoreError::Login(E::Unavailable(Unavailable::Damaged(_))) => broken(),
     };
     Reply {

@@ -164,10 +164,11 @@ every! { legacy_reset_errors: LegacyResetError,
 
 pub(crate) const UNVERIFIED: [Unverified; 2] = [Unverified::Address, Unverified::Session];
 
-pub(crate) const fn unavailable() -> [Unavailable; 3] {
+pub(crate) const fn unavailable() -> [Unavailable; 4] {
     [
         Unavailable::Busy,
         Unavailable::Database(foxden_sql::SqlError::Mismatch),
+        Unavailable::NullCharacter,
         Unavailable::Damaged("a row"),
     ]
 }
