@@ -1,7 +1,9 @@
 //! Connections: their options, and servers that go away and come back.
 
 use foxden_sql::SqlError;
+use foxden_sql::server::PooledConnection;
 use foxden_sql::testing::TestServer;
+use sqlx::Executor;
 
 use crate::support::{Line, Pool, at, fresh};
 use crate::{Test, for_servers};
@@ -12,6 +14,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_server_that_went_away_is_refused_at_once_and_comes_back,
         a_lost_connection_costs_one_request,
         an_exhausted_pool_is_busy,
+        a_transaction_that_idles_after_reading_is_ended,
     ]
 }
 
@@ -32,7 +35,7 @@ async fn each_session_is_bounded_and_strict(server: TestServer) {
             ("SELECT @@tx_isolation", "READ-COMMITTED"),
             ("SELECT @@collation_connection", "utf8mb4_bin"),
             ("SELECT CONCAT(@@max_statement_time, '')", "8.000000"),
-            ("SELECT CONCAT(@@idle_write_transaction_timeout, '')", "3"),
+            ("SELECT CONCAT(@@idle_transaction_timeout, '')", "3"),
             ("SELECT CONCAT(@@innodb_lock_wait_timeout, '')", "5"),
             ("SELECT CONCAT(@@autocommit + 0, '')", "1"),
         ],
@@ -98,6 +101,53 @@ async fn a_lost_connection_costs_one_request(server: TestServer) {
     }
     assert_eq!(lost, 1);
     pool.close().await;
+}
+
+/// Its process may be gone without a word, and the rows that it read stay locked.
+async fn a_transaction_that_idles_after_reading_is_ended(server: TestServer) {
+    let namespace = fresh(server, "idle").await;
+    namespace
+        .run("CREATE TABLE pet (id BIGINT NOT NULL PRIMARY KEY)")
+        .await;
+    namespace.run("INSERT INTO pet (id) VALUES (1)").await;
+    let pool = Pool::open(server, namespace.url()).await.unwrap();
+    let (begin, lock) = ("START TRANSACTION", "SELECT id FROM pet FOR UPDATE");
+    let idle = match &pool {
+        Pool::Postgres(pool) => {
+            let mut idle = pool.acquire().await.unwrap();
+            for text in [begin, lock] {
+                idle.execute(sqlx::raw_sql(text)).await.unwrap();
+            }
+            IdleConnection::Postgres(idle)
+        }
+        Pool::Mysql(pool) => {
+            let mut idle = pool.acquire().await.unwrap();
+            for text in [begin, lock] {
+                idle.execute(sqlx::raw_sql(text)).await.unwrap();
+            }
+            IdleConnection::Mysql(idle)
+        }
+    };
+    let mut waits = 0;
+    let locked = match server {
+        TestServer::Postgres => "SELECT id::text FROM pet FOR UPDATE",
+        TestServer::Mariadb => "SELECT CONCAT(id, '') FROM pet FOR UPDATE",
+    };
+    // Each waits for the lock for five seconds at most.
+    while let Err(error) = pool.ask(locked).await {
+        assert!(matches!(error, SqlError::Repeat(_)), "{error}");
+        waits += 1;
+        assert!(waits < 6, "the row stays locked");
+    }
+    drop(idle);
+    pool.close().await;
+}
+
+/// A connection of either server that is left alone.
+#[expect(dead_code, reason = "it is held, and not used")]
+enum IdleConnection {
+    Postgres(PooledConnection<sqlx::Postgres>),
+    Mysql(PooledConnection<sqlx::MySql>),
 }
 
 async fn an_exhausted_pool_is_busy(server: TestServer) {
