@@ -81,15 +81,21 @@ pub(crate) async fn purge_counts(tx: &Tx, process: &str, seq: i64) -> Result<u64
     tx.execute(statement, values![process, seq]).await
 }
 
-/// Uses something up; returns whether it was not used before.
-pub(crate) async fn use_once(tx: &Tx, key: OnceKey, expires: i64) -> Result<bool, SqlError> {
+/// Notes that something is used, unless it is known already. For several at once: after a conflict a transaction is of no use.
+pub(crate) async fn note_used(tx: &Tx, key: OnceKey, expires: i64) -> Result<(), SqlError> {
     let statement = "SELECT expires FROM used_once WHERE id = ?";
-    if tx.fetch_optional(statement, values![key.0]).await?.is_some() {
-        return Ok(false);
+    if tx.fetch_optional(statement, values![key.0]).await?.is_none() {
+        use_once(tx, key, expires).await?;
     }
+    Ok(())
+}
+
+/// Uses something up. Fails with [`SqlError::Conflict`] if it was used before. It is not looked up: what a serializable
+/// transaction reads conflicts with what others insert beside it.
+pub(crate) async fn use_once(tx: &Tx, key: OnceKey, expires: i64) -> Result<(), SqlError> {
     let statement = "INSERT INTO used_once (id, expires) VALUES (?, ?)";
     tx.execute(statement, values![key.0, expires]).await?;
-    Ok(true)
+    Ok(())
 }
 
 pub(crate) async fn release(tx: &Tx, key: OnceKey) -> Result<(), SqlError> {

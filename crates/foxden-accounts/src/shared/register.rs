@@ -110,7 +110,7 @@ impl RegisterShared {
         for (number, some) in used.chunks(TOLD).enumerate() {
             let told = self.database.transact(|tx| async move {
                 for (expires, key) in some {
-                    rows::use_once(&tx, *key, *expires).await?;
+                    rows::note_used(&tx, *key, *expires).await?;
                 }
                 Ok::<_, SqlError>(())
             });
@@ -239,7 +239,7 @@ impl Shared for RegisterShared {
             .transact(|tx| async move { rows::use_once(&tx, key, expires).await });
         match used.await {
             Err(SqlError::Conflict) => Ok(false),
-            used => Ok(used?),
+            used => Ok(used.map(|()| true)?),
         }
     }
 
