@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::embedded::{Embedded, EmbeddedTransaction, EmbeddedTx};
+use crate::origin::QueueSlots;
 use crate::repeat::Repeats;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use crate::server::database::{ServerDatabase, ServerTransaction, ServerTx};
@@ -115,7 +116,7 @@ impl Database {
     ///
     /// Transactions are serializable: each sees the database as if no other ran beside it. If a database cannot keep
     /// this promise at the first attempt (a serialization failure, a deadlock), or loses the connection before the
-    /// commit, the work runs again in a new transaction, a bounded number of times; then it fails as
+    /// commit, the work runs again in a new transaction, a bounded number of times and within ten seconds; then it fails as
     /// [`SqlError::Busy`]. SQLite has one writer at a time, so there each runs once. The work must therefore have no
     /// effect outside its transaction, except log lines: other effects follow after `transact` has returned. Other
     /// transactions wait meanwhile, so the work must not wait for anything slow, least of all for another transaction.
@@ -142,6 +143,8 @@ impl Database {
         F: Fn(Tx) -> W,
         W: Future<Output = Result<T, E>>,
     {
+        // They are kept while it runs again: those who wait for that are as many as those who run.
+        let _slots = self.enter().await?;
         let mut attempts = self.repeats.first();
         loop {
             let transaction = match self.begin().await {
@@ -206,6 +209,15 @@ impl Database {
             Backend::Embedded(_) => {}
             #[cfg(any(feature = "postgres", feature = "mysql"))]
             Backend::Server(database) => Box::pin(database.close()).await,
+        }
+    }
+
+    /// Waits for slots at a server. In SQLite, where each transaction runs once, it waits for them as it begins.
+    async fn enter(&self) -> Result<Option<QueueSlots>, SqlError> {
+        match &self.backend {
+            Backend::Embedded(_) => Ok(None),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            Backend::Server(database) => database.enter().await.map(Some),
         }
     }
 

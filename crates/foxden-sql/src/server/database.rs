@@ -43,7 +43,6 @@ pub(crate) struct ServerTx {
 /// An open transaction. Dropping it closes its connection, and the server rolls it back.
 pub(crate) struct ServerTransaction {
     tx: Arc<ServerTx>,
-    _slots: QueueSlots,
 }
 
 enum State {
@@ -101,8 +100,12 @@ impl ServerDatabase {
         }
     }
 
+    /// Waits for the slots of a transaction, to be kept until it has ended for good.
+    pub(crate) async fn enter(&self) -> Result<QueueSlots, SqlError> {
+        self.writers.enter().await
+    }
+
     pub(crate) async fn begin(self: &Arc<Self>) -> Result<ServerTransaction, SqlError> {
-        let slots = self.writers.enter().await?;
         let mut held = self.acquire(&self.beginning).await?;
         let begun = held.run(&self.pools, Action::Begin).await;
         begun.map_err(|failure| failure.error)?;
@@ -110,10 +113,7 @@ impl ServerDatabase {
             database: Arc::clone(self),
             state: Mutex::new(State::Open(held)),
         };
-        Ok(ServerTransaction {
-            tx: Arc::new(tx),
-            _slots: slots,
-        })
+        Ok(ServerTransaction { tx: Arc::new(tx) })
     }
 
     /// The rows of a query outside of a transaction. It changes nothing, so it is tried again on another connection.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use foxden_sql::testing::{TestNamespace, TestServer};
-use foxden_sql::{Database, Fetch, Migration, Migrations, SqlError, values};
+use foxden_sql::{Database, Fetch, Migration, Migrations, QueryOrigin, SqlError, values};
 use tokio::sync::{Barrier, Mutex};
 
 use crate::lossy_line::{Loss, LossyLine};
@@ -37,6 +37,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_commit_whose_answer_is_lost_is_not_repeated,
         a_commit_that_is_lost_is_not_repeated,
         a_statement_that_is_refused_costs_no_connection,
+        transactions_that_run_again_keep_their_slots,
         a_text_with_u0000_is_refused_before_the_server,
     ]
 }
@@ -111,6 +112,37 @@ async fn change(server: TestServer, namespace: &TestNamespace, length: u32) {
         (TestServer::Mariadb, _) => format!("ALTER TABLE pet MODIFY name VARCHAR({length}) NOT NULL"),
     };
     namespace.run(&change).await;
+}
+
+/// An address has four slots, also while its transactions wait to run again.
+async fn transactions_that_run_again_keep_their_slots(server: TestServer) {
+    let namespace = fresh(server, "slots").await;
+    let database = &two_pets(&namespace).await;
+    let take_back = match server {
+        TestServer::Postgres => "DO $$ BEGIN RAISE EXCEPTION 'taken back' USING ERRCODE = '40001'; END $$",
+        TestServer::Mariadb => "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'taken back'",
+    };
+    let origin = QueryOrigin {
+        groups: [Some(1), None, None],
+        times: 1,
+    };
+    let (begun, most) = (&AtomicU32::new(0), &AtomicU32::new(0));
+    let feed = || async move {
+        let attempts = &AtomicU32::new(0);
+        let feed = database.transact(|tx| async move {
+            if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                most.fetch_max(begun.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tx.execute(take_back, vec![]).await?;
+            }
+            tx.execute(FEED, values![1_i64]).await
+        });
+        assert_eq!(origin.carry(feed).await.unwrap(), 1);
+        begun.fetch_sub(1, Ordering::Relaxed);
+    };
+    tokio::join!(feed(), feed(), feed(), feed(), feed(), feed(), feed(), feed());
+    assert_eq!(meals(database).await.unwrap(), [9, 1]);
+    assert!(most.load(Ordering::Relaxed) <= 4, "{most:?}");
+    database.close().await;
 }
 
 /// The number of the session of a database with one connection.
