@@ -1,6 +1,7 @@
 //! Purging of expired rows. Every method may run twice, even concurrently, without harm.
 
 use foxden_model::UserId;
+use foxden_sql::{SqlError, Tx};
 
 use crate::account::LATE_MILLIS;
 use crate::register::store::ClosingStore;
@@ -21,6 +22,8 @@ const GRACE_MILLIS: i64 = DAY_MILLIS;
 
 /// The pause after a node failed to empty a store.
 const AGAIN_MILLIS: i64 = 10 * 60_000;
+/// Rows that one transaction deletes. A database takes a longer one back again and again while others write beside it.
+const BATCH: u32 = 50;
 
 /// A closed store, which is to be emptied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,24 +41,30 @@ impl Accounts {
     /// `until`, in milliseconds, stay, since the clock may be ahead.
     pub async fn purge(&self, budget: u32, until: i64) -> Result<u64, Unavailable> {
         let now = self.millis().min(until);
-        let purged = self.transact(|tx| async move {
-            let mut deleted = oauth::purge_access(&tx, now, budget).await?;
-            deleted += oauth::purge_codes(&tx, now - KEPT_MILLIS, budget).await?;
-            deleted += oauth::purge_refresh(&tx, now - IDLE_MILLIS, budget).await?;
-            deleted += session::purge(&tx, now - IDLE_MILLIS, budget).await?;
-            deleted += token::purge(&tx, now, budget).await?;
-            deleted += decoy_reset::purge(&tx, now, budget).await?;
-            deleted += code::purge(&tx, now, budget).await?;
-            deleted += code::purge_links(&tx, now - KEPT_MILLIS, budget).await?;
-            deleted += device::purge_commands(&tx, now, budget).await?;
-            deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
-            deleted += change::purge(&tx, now - DAY_MILLIS, budget).await?;
-            // Processes remove these themselves while there are several.
-            deleted += shared::purge_used(&tx, now - LATE).await?;
-            deleted += shared::purge_values(&tx, now - LATE).await?;
-            Ok::<_, Unavailable>((deleted, outbox::purge(&tx, now, budget).await?))
-        });
-        let (mut deleted, unsent) = purged.await?;
+        // Each kind by itself: one that fails undoes nothing of others.
+        macro_rules! purge {
+            ($kind:literal, $purge:path, $before:expr) => {
+                self.purge_kind($kind, budget, |tx, rows| async move {
+                    $purge(&tx, $before, rows).await
+                })
+                .await
+            };
+        }
+        let mut deleted = purge!("access tokens", oauth::purge_access, now);
+        deleted += purge!("OAuth codes", oauth::purge_codes, now - KEPT_MILLIS);
+        deleted += purge!("refresh tokens", oauth::purge_refresh, now - IDLE_MILLIS);
+        deleted += purge!("sessions", session::purge, now - IDLE_MILLIS);
+        deleted += purge!("tokens", token::purge, now);
+        deleted += purge!("decoy resets", decoy_reset::purge, now);
+        deleted += purge!("codes", code::purge, now);
+        deleted += purge!("links", code::purge_links, now - KEPT_MILLIS);
+        deleted += purge!("commands", device::purge_commands, now);
+        deleted += purge!("invitations", invitation::purge, now - KEPT_MILLIS);
+        deleted += purge!("changes", change::purge, now - DAY_MILLIS);
+        // Processes remove these themselves while there are several.
+        deleted += purge!("nonces", shared::purge_used, now - LATE);
+        deleted += purge!("shared values", shared::purge_values, now - LATE);
+        let unsent = purge!("mails", outbox::purge, now);
         if unsent > 0 {
             tracing::warn!(batch = unsent, "mails could not be sent in time and were dropped");
         }
@@ -66,6 +75,37 @@ impl Accounts {
             tracing::debug!(%error, "the register's log was not written back this time");
         }
         Ok(deleted)
+    }
+
+    /// Deletes expired rows of one kind, a few at a time, until none is left or the budget is spent. Returns their number. A
+    /// failure is logged: the next round goes on.
+    async fn purge_kind<F, W>(&self, kind: &'static str, budget: u32, purge: F) -> u64
+    where
+        F: Fn(Tx, u32) -> W,
+        W: Future<Output = Result<u64, SqlError>>,
+    {
+        let (purge, mut deleted) = (&purge, 0);
+        while deleted < u64::from(budget) {
+            let left = u64::from(budget) - deleted;
+            let rows = u32::try_from(left).unwrap_or(BATCH).min(BATCH);
+            match self.0.database.transact(|tx| purge(tx, rows)).await {
+                Ok(found) => {
+                    deleted += found;
+                    if found < u64::from(rows) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        kind,
+                        error = &error as &dyn std::error::Error,
+                        "what has expired could not be removed and stays until the next round"
+                    );
+                    break;
+                }
+            }
+        }
+        deleted
     }
 
     /// Lists closed stores that are due to be emptied, at most `limit`. Empty each, then call

@@ -2,6 +2,7 @@
 
 use foxden_sql::{Database, Fetch, SqlError, Tx, values};
 
+use super::delete_found;
 use crate::shared::OnceKey;
 
 /// A process on the register.
@@ -104,8 +105,14 @@ pub(crate) async fn release(tx: &Tx, key: OnceKey) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Removes what can be refused for its age by now.
-pub(crate) async fn purge_used(tx: &Tx, before: i64) -> Result<u64, SqlError> {
+/// Removes what can be refused for its age by now: about so many, the oldest first.
+pub(crate) async fn purge_used(tx: &Tx, before: i64, budget: u32) -> Result<u64, SqlError> {
+    let statement = "SELECT expires FROM used_once WHERE expires < ? ORDER BY expires LIMIT 1 OFFSET ?";
+    let last = tx
+        .fetch_optional(statement, values![before, budget.saturating_sub(1)])
+        .await?;
+    // All that expired in the same millisecond, too.
+    let before = last.map_or(Ok(before), |mut row| Ok::<_, SqlError>(row.take::<i64>(0)? + 1))?;
     tx.execute("DELETE FROM used_once WHERE expires < ?", values![before])
         .await
 }
@@ -152,7 +159,14 @@ pub(crate) async fn delete_value(tx: &Tx, name: &str, version: i64) -> Result<bo
     Ok(tx.execute(statement, values![name, version]).await? == 1)
 }
 
-pub(crate) async fn purge_values(tx: &Tx, before: i64) -> Result<u64, SqlError> {
-    tx.execute("DELETE FROM shared_value WHERE expires < ?", values![before])
-        .await
+pub(crate) async fn purge_values(tx: &Tx, before: i64, budget: u32) -> Result<u64, SqlError> {
+    let find = "SELECT name FROM shared_value WHERE expires < ? ORDER BY expires LIMIT ?";
+    delete_found(
+        tx,
+        find,
+        "DELETE FROM shared_value WHERE name = ?",
+        before,
+        budget,
+    )
+    .await
 }

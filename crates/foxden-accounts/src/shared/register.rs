@@ -25,6 +25,8 @@ const LEASE: i64 = 3000;
 const KEPT: i64 = 60_000;
 /// How often what has expired is removed.
 const PURGE: i64 = 30_000;
+/// The number of rows of a kind that are removed each time.
+const PURGED: u32 = 1000;
 /// How much later what was used once is removed, for clocks that differ.
 pub(crate) const LATE: i64 = 60 * 60_000;
 /// The same of values, which are larger.
@@ -189,8 +191,8 @@ impl RegisterShared {
         let wall = self.clock.millis();
         let purged = self.database.transact(|tx| async move {
             rows::purge_counts(&tx, self.id(), old).await?;
-            rows::purge_used(&tx, wall - LATE).await?;
-            rows::purge_values(&tx, wall - VALUES_LATE).await?;
+            rows::purge_used(&tx, wall - LATE, PURGED).await?;
+            rows::purge_values(&tx, wall - VALUES_LATE, PURGED).await?;
             Ok::<_, SqlError>(())
         });
         purged.await?;

@@ -23,6 +23,7 @@ mod operator;
 mod otp;
 mod outbox;
 mod password;
+mod purge;
 mod register;
 mod rivals;
 mod security;
