@@ -188,16 +188,22 @@ impl RegisterShared {
         }
         let old = round.written.iter().take_while(|(at, _)| now - at >= KEPT);
         let old = old.last().map_or(0, |(_, seq)| *seq);
-        let wall = self.clock.millis();
-        let purged = self.database.transact(|tx| async move {
-            rows::purge_counts(&tx, self.id(), old).await?;
-            rows::purge_used(&tx, wall - LATE, PURGED).await?;
-            rows::purge_values(&tx, wall - VALUES_LATE, PURGED).await?;
-            Ok::<_, SqlError>(())
-        });
+        // Also after a failure: who tries each second makes a database that is busy busier.
+        round.purged_at = now;
+        let purged = self
+            .database
+            .transact(|tx| async move { rows::purge_counts(&tx, self.id(), old).await });
         purged.await?;
         round.written.retain(|(at, _)| now - at < KEPT);
-        round.purged_at = now;
+        let wall = self.clock.millis();
+        let used = self
+            .database
+            .transact(|tx| async move { rows::purge_used(&tx, wall - LATE, PURGED).await });
+        used.await?;
+        let values = self
+            .database
+            .transact(|tx| async move { rows::purge_values(&tx, wall - VALUES_LATE, PURGED).await });
+        values.await?;
         Ok(())
     }
 
