@@ -7,7 +7,7 @@ pub(super) mod statements;
 use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, Connection};
 
-use super::pool::{Options, PooledConnection, ServerPool, connect};
+use super::pool::{Options, PooledConnection, ServerPool, connect, in_time};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
 use crate::{Migration, SqlError};
 
@@ -87,7 +87,7 @@ impl MysqlPool {
     /// Whether the server answers and may be written to.
     pub async fn check(&self) -> Result<(), SqlError> {
         let mut connection = self.acquire().await?;
-        match checks::is_writable(&mut connection).await {
+        match in_time(checks::is_writable(&mut connection)).await {
             Ok(true) => {
                 connection.give_back();
                 Ok(())

@@ -143,14 +143,20 @@ where
             if !self.breaker.is_usable(now.saturating_duration_since(opened), now) {
                 continue;
             }
-            let is_trusted = now.saturating_duration_since(since) < TRUSTED_IDLE;
-            if is_trusted
-                || matches!(
-                    tokio::time::timeout(CONNECT_TIMEOUT, connection.ping()).await,
-                    Ok(Ok(()))
-                )
-            {
+            let idle = now.saturating_duration_since(since);
+            if idle > IDLE_TIMEOUT {
+                // A server may have ended it for that, which says nothing about others.
+                continue;
+            }
+            if idle < TRUSTED_IDLE {
                 return Some((connection, opened));
+            }
+            match in_time(connection.ping()).await {
+                Ok(()) => return Some((connection, opened)),
+                // Those that are as old are not asked one after the other.
+                Err(error) => self
+                    .breaker
+                    .lose(&self.place, &fault::message(&error), Instant::now()),
             }
         }
     }
@@ -188,7 +194,7 @@ where
         let mut connection = self.connect().await?;
         if let Some(session) = &self.session {
             let session = sqlx::raw_sql(AssertSqlSafe(session.as_str()));
-            let begun = connection.execute(session).await;
+            let begun = in_time(connection.execute(session)).await;
             begun.map_err(|error| self.refused(error))?;
         }
         Ok(connection)
@@ -277,6 +283,20 @@ impl<D: Database> DerefMut for PooledConnection<D> {
 
 /// The connection is taken by [`PooledConnection::give_back`] alone, which consumes its holder.
 const HELD: &str = "a connection is held until it is given back";
+
+/// An answer within a bounded time.
+pub(super) async fn in_time<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let answer = tokio::time::timeout(CONNECT_TIMEOUT, answer).await;
+    answer.unwrap_or_else(|_| {
+        let text = format!("it did not answer within {} seconds", CONNECT_TIMEOUT.as_secs());
+        Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            text,
+        )))
+    })
+}
 
 /// Connects within a bounded time.
 pub(super) async fn connect<D: Database>(options: &Options<D>) -> Result<D::Connection, sqlx::Error> {
