@@ -25,8 +25,10 @@ const LEASE: i64 = 3000;
 const KEPT: i64 = 60_000;
 /// How often what has expired is removed.
 const PURGE: i64 = 30_000;
-/// The number of rows of a kind that are removed each time.
+/// The number of rows of a kind that one transaction removes.
 const PURGED: u32 = 1000;
+/// How many such transactions a round has for what was used once: with a round each second they remove more than comes.
+const PURGES: u32 = 4;
 /// How much later what was used once is removed, for clocks that differ.
 pub(crate) const LATE: i64 = 60 * 60_000;
 /// The same of values, which are larger.
@@ -196,14 +198,23 @@ impl RegisterShared {
         purged.await?;
         round.written.retain(|(at, _)| now - at < KEPT);
         let wall = self.clock.millis();
-        let used = self
-            .database
-            .transact(|tx| async move { rows::purge_used(&tx, wall - LATE, PURGED).await });
-        used.await?;
         let values = self
             .database
             .transact(|tx| async move { rows::purge_values(&tx, wall - VALUES_LATE, PURGED).await });
-        values.await?;
+        let mut is_left = values.await? >= u64::from(PURGED);
+        for _ in 0..PURGES {
+            let used = self
+                .database
+                .transact(|tx| async move { rows::purge_used(&tx, wall - LATE, PURGED).await });
+            if used.await? < u64::from(PURGED) {
+                break;
+            }
+            is_left = true;
+        }
+        if is_left {
+            // The next round goes on, so that no more rows come than go.
+            round.purged_at = now - PURGE;
+        }
         Ok(())
     }
 

@@ -280,6 +280,23 @@ async fn what_has_expired_is_removed() {
     drop(pair.folder);
 }
 
+/// As after a time in which nothing was removed: more must go than one transaction removes.
+#[tokio::test]
+async fn much_that_has_expired_is_removed_within_seconds() {
+    let pair = Pair::new().await;
+    let shared = pair.first.accounts.shared();
+    for number in 0..2100_u16 {
+        let key = OnceKey::of("test", &[&number.to_be_bytes()]);
+        let expires = MINUTE + i64::from(number);
+        shared.use_once(key, expires).await.unwrap();
+    }
+    assert_eq!(pair.first.count("SELECT COUNT(*) FROM used_once").await, 2100);
+    pair.first.clock.advance_millis(2 * 60 * MINUTE);
+    pair.meet().await;
+    assert_eq!(pair.first.count("SELECT COUNT(*) FROM used_once").await, 0);
+    drop(pair.folder);
+}
+
 #[tokio::test]
 async fn of_fifty_changes_of_one_version_one_is_made() {
     let pair = Pair::new().await;
