@@ -1,13 +1,16 @@
-//! Database servers for the tests: installed from Debian's packages, each on a free loopback port and with files of its own.
+//! Database servers and cache servers for the tests: installed from Debian's packages, each on a free loopback port and with files
+//! of its own.
 //!
 //! `up` leaves them running until `down`. [`run`] starts others, which end with the process that asked for them: so
 //! `cargo xtask test` leaves no server behind, also when it is killed.
 
 mod files;
 mod mariadb;
+mod memcached;
 mod pgbouncer;
 mod postgres;
 mod process;
+mod redis;
 mod server;
 mod start;
 mod state;
@@ -22,15 +25,17 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cargo::target_dir;
 use mariadb::MariaDb;
+use memcached::Memcached;
 use pgbouncer::PgBouncer;
 use postgres::Postgres;
 use process::Process;
+use redis::Redis;
 use server::Server;
 use start::Started;
 use state::State;
 
-/// Every kind of database server.
-pub const SERVERS: [&dyn Server; 2] = [&Postgres, &MariaDb];
+/// Every kind of database server and of cache server.
+pub const SERVERS: [&dyn Server; 4] = [&Postgres, &MariaDb, &Redis, &Memcached];
 
 /// What stands before one of them, and is started by its name alone.
 const POOLERS: [&dyn Server; 1] = [&PgBouncer];
@@ -43,7 +48,8 @@ usage: cargo xtask engines up|down|status [NAME...]
   down           end them and delete their files
   status         print which run
 
-Without names they are postgres and mariadb. pgbouncer stands before the PostgreSQL that FOXDEN_TEST_POSTGRES names.
+Without names they are postgres, mariadb, redis and memcached. pgbouncer stands before the PostgreSQL that
+FOXDEN_TEST_POSTGRES names.
 ";
 
 /// The last line of [`run`] once every server runs or has failed.
@@ -51,7 +57,7 @@ pub const IS_READY: &str = "ready";
 /// How a line of [`run`] about a server that does not run begins.
 pub const HAS_FAILED: &str = "failed ";
 
-/// Runs one of the commands; without names, for every database server.
+/// Runs one of the commands; without names, for every server.
 pub fn command(words: &[&str]) -> Result<bool> {
     let [what, names @ ..] = words else {
         bail!("{USAGE}");
@@ -140,7 +146,8 @@ fn status(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
 }
 
 /// Starts servers of its own, tells the variables, and ends the servers when its input ends: when its parent has closed the pipe
-/// or is gone. Until then it obeys the lines of its input, `stop NAME` and `start NAME`, and answers each.
+/// or is gone. Until then it obeys the lines of its input and answers each: `stop NAME`, `kill NAME`, `start NAME` after either,
+/// `pause NAME` and `continue NAME`.
 /// It must be in a process group of its own, else an interrupt of the parent ends it as well.
 fn run(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
     end_forgotten(folder)?;
@@ -170,7 +177,8 @@ fn run(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
     Ok(true)
 }
 
-/// Stops or starts one of the servers of [`run`]. The answer is the command itself, or says why it failed.
+/// Stops, kills, starts, pauses or continues one of the servers of [`run`]. The answer is the command itself, or says why it
+/// failed.
 fn obey(servers: &mut [(&'static dyn Server, Result<State>)], command: &str) -> String {
     let words = command.split_once(' ');
     let named = words.and_then(|(what, name)| {
@@ -182,6 +190,9 @@ fn obey(servers: &mut [(&'static dyn Server, Result<State>)], command: &str) -> 
     };
     let done = match what {
         "stop" => start::stop(server, state),
+        "kill" => state.process.kill_with_children(),
+        "pause" => state.process.send_with_children("STOP"),
+        "continue" => state.process.send_with_children("CONT"),
         "start" => start::start_again(server, state).map(|again| *state = again),
         _ => Err(anyhow!("there is no command {what}")),
     };

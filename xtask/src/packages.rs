@@ -61,6 +61,18 @@ pub const PGBOUNCER: Program = Program {
     package: "pgbouncer",
     service: Some("pgbouncer"),
 };
+/// A cache server.
+pub const REDIS: Program = Program {
+    name: "redis-server",
+    package: "redis-server",
+    service: Some("redis-server"),
+};
+/// The other cache server.
+pub const MEMCACHED: Program = Program {
+    name: "memcached",
+    package: "memcached",
+    service: Some("memcached"),
+};
 /// Counts the instructions of a program.
 pub const VALGRIND: Program = Program {
     name: "valgrind",

@@ -79,10 +79,11 @@ impl Server for Postgres {
         Ok(command)
     }
 
-    /// The last line of its own state file says it, as `pg_ctl` reads it.
+    /// The last line of its own state file says it, as `pg_ctl` reads it. A server that was killed leaves its file behind.
     fn has_started(&self, state: &State) -> bool {
-        let text = fs::read_to_string(state.files.join("data/postmaster.pid"));
-        text.is_ok_and(|text| text.lines().nth(7).is_some_and(|status| status.trim() == "ready"))
+        let text = fs::read_to_string(state.files.join("data/postmaster.pid")).unwrap_or_default();
+        let line = |number: usize| text.lines().nth(number).unwrap_or_default().trim();
+        line(0) == state.process.pid.to_string() && line(7) == "ready"
     }
 
     /// Ends without waiting for clients.

@@ -31,7 +31,7 @@ impl Process {
     /// The process that has this number now.
     pub fn with_pid(pid: u32) -> Result<Self> {
         // One that has ended already is told apart all the same, until its parent has asked for its result.
-        let ticks = stat(pid).map(|(ticks, _)| ticks);
+        let ticks = stat(pid).map(|stat| stat.ticks);
         let ticks = ticks.with_context(|| format!("process {pid} does not run, or there is no /proc"))?;
         let boot = boot()?;
         Ok(Self { pid, ticks, boot })
@@ -39,7 +39,8 @@ impl Process {
 
     /// Returns whether it still runs. A later process with its number is another one.
     pub fn is_running(&self) -> bool {
-        stat(self.pid) == Some((self.ticks, false)) && boot().is_ok_and(|boot| boot == self.boot)
+        let runs = |stat: Stat| stat.ticks == self.ticks && !stat.has_ended;
+        stat(self.pid).is_some_and(runs) && boot().is_ok_and(|boot| boot == self.boot)
     }
 
     /// Ends it by a signal. If it still runs after the given time, the kernel ends it; returns whether that was needed.
@@ -53,6 +54,44 @@ impl Process {
             bail!("process {} does not end", self.pid);
         }
         Ok(true)
+    }
+
+    /// Sends it a signal, and then its children: PostgreSQL has one for each client.
+    pub fn send_with_children(&self, signal: &str) -> Result<()> {
+        // It has no new ones once it is stopped or killed.
+        let before = self.children()?;
+        self.send(signal)?;
+        let mut children = self.children()?;
+        children.extend(before);
+        for child in children {
+            child.send(signal)?;
+        }
+        Ok(())
+    }
+
+    /// Kills it and its children, and waits until they are gone.
+    pub fn kill_with_children(&self) -> Result<()> {
+        let children = self.children()?;
+        self.send_with_children("KILL")?;
+        for process in children.iter().chain([self]) {
+            if !process.has_ended_within(Duration::from_secs(10)) {
+                bail!("process {} does not end", process.pid);
+            }
+        }
+        Ok(())
+    }
+
+    fn children(&self) -> Result<Vec<Self>> {
+        let mut children = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let pid = entry?.file_name().to_string_lossy().parse();
+            let Ok(pid) = pid else { continue };
+            if stat(pid).is_some_and(|stat| stat.parent == self.pid) {
+                // It may have ended since.
+                children.extend(Self::with_pid(pid).ok());
+            }
+        }
+        Ok(children)
     }
 
     fn send(&self, signal: &str) -> Result<()> {
@@ -100,17 +139,31 @@ impl FromStr for Process {
     }
 }
 
-/// When a process began, and whether it has ended and only waits for its parent.
-fn stat(pid: u32) -> Option<(u64, bool)> {
+/// What the kernel tells of a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    /// When it began.
+    ticks: u64,
+    /// Whether it has ended and only waits for its parent.
+    has_ended: bool,
+    parent: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The 22nd and the third field. The second, the name, may contain blanks and brackets.
-fn parse(stat: &str) -> Option<(u64, bool)> {
+/// The 22nd, the third and the fourth field. The second, the name, may contain blanks and brackets.
+fn parse(stat: &str) -> Option<Stat> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace();
     let has_ended = matches!(fields.next()?, "Z" | "X");
-    Some((fields.nth(18)?.parse().ok()?, has_ended))
+    let parent = fields.next()?.parse().ok()?;
+    Some(Stat {
+        ticks: fields.nth(17)?.parse().ok()?,
+        has_ended,
+        parent,
+    })
 }
 
 fn boot() -> Result<String> {
@@ -153,11 +206,14 @@ mod tests {
     #[test]
     fn the_name_of_a_process_may_contain_brackets() {
         let fields = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20";
-        assert_eq!(parse(&format!("12 (a) Z (b)) {fields}")), Some((777, false)));
-        assert_eq!(
-            parse(&format!("12 (a) {}", fields.replace('S', "Z"))),
-            Some((777, true))
-        );
+        let expected = |has_ended| Stat {
+            ticks: 777,
+            has_ended,
+            parent: 1,
+        };
+        assert_eq!(parse(&format!("12 (a) Z (b)) {fields}")), Some(expected(false)));
+        let ended = format!("12 (a) {}", fields.replace('S', "Z"));
+        assert_eq!(parse(&ended), Some(expected(true)));
     }
 
     #[test]
@@ -177,6 +233,25 @@ mod tests {
         assert!(process.end("CONT", Duration::from_millis(1)).unwrap());
         assert!(!process.is_running());
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn children_get_the_signal_too() {
+        let mut parent = Command::new("sh")
+            .args(["-c", "sleep 600 & wait; exit 1"])
+            .spawn()
+            .unwrap();
+        let process = Process::with_pid(parent.id()).unwrap();
+        let begun = Instant::now();
+        while process.children().unwrap().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            sleep(Duration::from_millis(1));
+        }
+        let children = process.children().unwrap();
+        process.kill_with_children().unwrap();
+        assert!(!process.is_running());
+        assert!(children.iter().all(|child| !child.is_running()));
+        parent.wait().unwrap();
     }
 
     #[test]

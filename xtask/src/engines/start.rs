@@ -50,6 +50,7 @@ pub fn start(server: &dyn Server, folder: &Path) -> Result<Started> {
 /// Ends a server if it still runs, deletes its files, and says what was done.
 pub fn end(server: &dyn Server, state: &State) -> Result<&'static str> {
     let was_running = state.process.is_running();
+    state.process.send_with_children("CONT")?;
     let was_killed = state.process.end(server.end_signal(), LIMIT)?;
     delete(&state.files, &state.sockets)?;
     state.delete()?;
@@ -62,6 +63,7 @@ pub fn end(server: &dyn Server, state: &State) -> Result<&'static str> {
 
 /// Stops a server, and keeps its files.
 pub fn stop(server: &dyn Server, state: &State) -> Result<()> {
+    state.process.send_with_children("CONT")?;
     if state.process.end(server.end_signal(), LIMIT)? {
         bail!("it did not end by itself");
     }

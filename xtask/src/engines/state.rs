@@ -1,9 +1,11 @@
 //! What is written down of a running server, so that another command finds it.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -75,6 +77,19 @@ impl State {
     /// Where it listens.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Returns whether it answers this question soon, and its answer begins so.
+    pub fn is_answered(&self, question: &[u8], beginning: &[u8]) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address()) else {
+            return false;
+        };
+        let mut answer = vec![0; beginning.len()];
+        let has_answered = stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .and_then(|()| stream.write_all(question))
+            .and_then(|()| stream.read_exact(&mut answer));
+        has_answered.is_ok() && answer == beginning
     }
 
     /// What it prints.
