@@ -85,6 +85,7 @@ pub fn start_again(server: &dyn Server, state: &State) -> Result<State> {
     };
     let (mut child, state) = spawn(server, &files, &state.folder, state.port)?;
     wait_for(server, &mut child, &state)?;
+    take_result(child);
     Ok(state)
 }
 
@@ -94,7 +95,10 @@ fn serve(server: &dyn Server, files: &Files, folder: &Path) -> Result<State> {
         let port = free_port()?;
         let (mut child, state) = spawn(server, files, folder, port)?;
         match wait_for(server, &mut child, &state) {
-            Ok(()) => return Ok(state),
+            Ok(()) => {
+                take_result(child);
+                return Ok(state);
+            }
             Err(_) if !is_free(port) && child.try_wait()?.is_some() => {}
             Err(error) => {
                 state.process.end("KILL", LIMIT)?;
@@ -140,6 +144,11 @@ fn wait_for(server: &dyn Server, child: &mut Child, state: &State) -> Result<()>
         sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Takes the result of a server once it ends: until then the kernel keeps its number, and PostgreSQL takes it for one that runs.
+fn take_result(mut child: Child) {
+    std::thread::spawn(move || child.wait());
 }
 
 /// A port of 127.0.0.1 that nothing uses.
