@@ -14,7 +14,7 @@ use foxden_sql::server::{PooledConnection, PostgresPool};
 use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
 use foxden_storage::{
-    Budget, Change, Detail, EngineError, Fields, Guard, Patch, Query, Selection, Target, Write,
+    Budget, Change, Detail, EngineError, Field, Fields, Guard, Patch, Query, Selection, Target, Write,
 };
 
 use proxy::{Proxy, Weather};
@@ -319,6 +319,57 @@ async fn processes_that_purge_at_once_leave_nothing() {
         .await
         .expect("the server answers");
     assert_eq!(left, 0);
+}
+
+/// Without statistics the server thinks that the index by time is as good as the key, and reads whole collections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test starts one"]
+async fn objects_are_found_by_their_key() {
+    let store = Box::pin(TestStore::new(TestServer::Postgres)).await;
+    let ids = [id("a0000000001"), id("a0000000002")];
+    let named = Selection {
+        ids: Some(ids.to_vec()),
+        ..Selection::default()
+    };
+    let ctx = store.another().await;
+    for _ in 0..3 {
+        ctx.upsert("history", hundred("a")).await;
+        let sorted = Patch {
+            sortindex: Field::Set(7),
+            ..Patch::empty(id("a0000000001"))
+        };
+        ctx.upsert("history", [sorted]).await;
+        ctx.page(&Query::one(collection("history"), id("a0000000001")))
+            .await;
+        assert_eq!(ctx.ids("history", named.clone()).await.len(), 2);
+    }
+    ctx.delete("history", named).await;
+    // The server counts what a connection has done when that ends.
+    ctx.engine.close().await;
+    wait_for_scans(&store, "sync_object_pkey").await;
+    assert_eq!(scans(&store, "sync_object_modified").await, 0);
+    let ctx = store.another().await;
+    assert_eq!(ctx.ids("history", Selection::default()).await.len(), 98);
+    ctx.engine.close().await;
+    wait_for_scans(&store, "sync_object_modified").await;
+}
+
+async fn wait_for_scans(store: &TestStore, index: &str) {
+    while scans(store, index).await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How often an index was searched.
+async fn scans(store: &TestStore, index: &str) -> i64 {
+    let mut connection = connection(&store.url).await;
+    let scans =
+        "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = $1 AND schemaname = current_schema()";
+    let scans = sqlx::query_scalar(scans).bind(index);
+    scans
+        .fetch_one(&mut *connection)
+        .await
+        .expect("the server answers")
 }
 
 async fn connection(url: &str) -> PooledConnection<sqlx::Postgres> {

@@ -33,6 +33,8 @@ CREATE TABLE sync_object (
     expiry bigint,
     sortindex bigint,
     size integer NOT NULL,
+    -- The size that the last write replaced, for the totals of that write; null in a row that was only inserted.
+    replaced_size integer,
     parent_id bytea,
     predecessor_id bytea,
     payload bytea,

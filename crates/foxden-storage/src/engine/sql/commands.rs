@@ -6,20 +6,16 @@ use std::time::Duration;
 use foxden_model::{SyncTime, UserId};
 
 use super::batch::{self, BatchMark};
-use super::connection::{Connection, Dialect};
+use super::connection::Connection;
 use super::fault::Fault;
 use super::guard::new_mark;
 #[cfg(feature = "postgres")]
 use super::known_upsert::KnownUpsert;
-#[cfg(feature = "mysql")]
-use super::mysql;
 use super::purge::{self, ExpiredObjects};
 use super::settle::Tried;
 use super::state::UserState;
 use super::transaction::{CommitFault, UserTransaction};
 use super::{LOOKS, SqlEngine, Waiting, write};
-#[cfg(feature = "mysql")]
-use crate::command::Change;
 use crate::command::{BatchPart, Write};
 use crate::engine::EngineError;
 use crate::engine::write_time::WriteTime;
@@ -121,8 +117,7 @@ impl SqlEngine {
         let known = known.as_deref();
         let dialect = self.server.dialect();
         let steady = || self.clock.steady_millis();
-        let preview = preview(dialect, user, command);
-        let mut tx = UserTransaction::begin(connection, dialect, user, known, preview, steady).await?;
+        let mut tx = UserTransaction::begin(connection, dialect, user, known, steady).await?;
         tx.state.mark = mark;
         let time = self.time(&tx.state);
         let (answer, marker) = match self.apply(&mut tx, command, time).await {
@@ -281,7 +276,7 @@ impl SqlEngine {
     pub(super) async fn begin_anew(&self, user: UserId) -> Option<UserTransaction> {
         let connection = self.server.acquire().await.ok()?;
         let steady = || self.clock.steady_millis();
-        let begun = UserTransaction::begin(connection, self.server.dialect(), user, None, None, steady).await;
+        let begun = UserTransaction::begin(connection, self.server.dialect(), user, None, steady).await;
         begun.map_err(|fault| drop(self.server.error(fault))).ok()
     }
 
@@ -297,22 +292,6 @@ impl SqlEngine {
         let most = PAUSE_MILLIS << attempt;
         let millis = most / 2 + u64::from_le_bytes(random) % most;
         tokio::time::sleep(Duration::from_millis(millis)).await;
-    }
-}
-
-/// The statement that reads what a command changes, together with the lock.
-#[cfg_attr(
-    not(feature = "mysql"),
-    expect(unused_variables, reason = "MySQL alone needs it")
-)]
-fn preview(dialect: Dialect, user: UserId, command: &Command<'_>) -> Option<(String, usize)> {
-    match (dialect, command) {
-        #[cfg(feature = "mysql")]
-        (Dialect::Mysql, Command::Write(write)) => match &write.change {
-            Change::Upsert { collection, patches } => mysql::preview(user, *collection, patches),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

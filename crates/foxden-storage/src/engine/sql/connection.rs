@@ -65,6 +65,28 @@ pub(super) enum Arg<'a> {
     Blobs(Vec<Option<&'a [u8]>>),
 }
 
+/// A number that is not NULL.
+pub(super) const fn int(number: i64) -> Arg<'static> {
+    Arg::Int(Some(number))
+}
+
+/// A text as it is stored: as bytes.
+pub(super) const fn bytes(text: Option<&str>) -> Option<&[u8]> {
+    match text {
+        Some(text) => Some(text.as_bytes()),
+        None => None,
+    }
+}
+
+/// What a statement did.
+pub(super) struct Executed {
+    /// The number of rows that it changed.
+    pub(super) rows: u64,
+    /// In MySQL the value that it gave to `LAST_INSERT_ID`, or zero.
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "PostgreSQL has none"))]
+    pub(super) last_insert_id: u64,
+}
+
 /// A row of an answer.
 pub(super) enum Row {
     #[cfg(feature = "postgres")]
@@ -107,21 +129,29 @@ impl Connection {
         }
     }
 
-    /// Executes a statement and returns the number of rows that it changed.
-    pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Fault> {
+    /// Executes a statement.
+    pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Executed, Fault> {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(connection, pooler) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(numbered(sql)), postgres_arguments(args)?);
                 let query = query.persistent(matches!(pooler, Pooler::None));
-                Ok(answered(connection.execute(query)).await?.rows_affected())
+                let executed = answered(connection.execute(query)).await?;
+                Ok(Executed {
+                    rows: executed.rows_affected(),
+                    last_insert_id: 0,
+                })
             }
             #[cfg(feature = "mysql")]
             Self::Mysql(connection) => {
                 use sqlx::Executor;
                 let query = sqlx::query_with(AssertSqlSafe(sql.to_owned()), mysql_arguments(args)?);
-                Ok(answered(connection.execute(query)).await?.rows_affected())
+                let executed = answered(connection.execute(query)).await?;
+                Ok(Executed {
+                    rows: executed.rows_affected(),
+                    last_insert_id: executed.last_insert_id(),
+                })
             }
         }
     }

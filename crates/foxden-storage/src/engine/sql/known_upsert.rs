@@ -6,7 +6,7 @@ use super::batch;
 use super::connection::Connection;
 use super::fault::Fault;
 use super::guard::certainly_holds;
-use super::object_change::{ObjectChange, ObjectTarget, PlainChanges};
+use super::object_change::{GivenFields, ObjectChange, ObjectTarget, PlainChanges};
 use super::objects::{Objects, statement_rows};
 use super::postgres::{Gate, upsert_if_known};
 use super::state::UserState;
@@ -22,6 +22,7 @@ pub(super) struct KnownUpsert<'a> {
     /// The place of the collection in the state.
     at: usize,
     changes: Vec<ObjectChange<'a>>,
+    given: GivenFields,
     time: WriteTime,
 }
 
@@ -46,11 +47,13 @@ impl<'a> KnownUpsert<'a> {
         }
         let mut objects = Objects::new(known.collections[at].number, time);
         let changes = objects.changes(patches.iter().map(PatchRef::from));
+        let given = GivenFields::of(&changes)?;
         let is_one_statement = statement_rows(&changes) == changes.len();
-        (is_one_statement && PlainChanges::of(&changes).is_some()).then_some(Self {
+        is_one_statement.then_some(Self {
             known,
             at,
             changes,
+            given,
             time,
         })
     }
@@ -62,8 +65,9 @@ impl<'a> KnownUpsert<'a> {
         user: UserId,
         mark: i64,
     ) -> Result<Option<(Written, UserState)>, Fault> {
-        let Some(changes) = PlainChanges::of(&self.changes) else {
-            return Ok(None);
+        let changes = PlainChanges {
+            all: &self.changes,
+            given: self.given,
         };
         let collection = &self.known.collections[self.at];
         let gate = Gate {

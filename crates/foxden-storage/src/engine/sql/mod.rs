@@ -26,6 +26,7 @@ mod select;
 mod server;
 mod settle;
 mod state;
+mod statement;
 mod transaction;
 mod user_queue;
 mod write;

@@ -3,28 +3,19 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-use foxden_model::{CollectionName, UserId};
-
-use super::connection::{Arg, Row};
+use super::connection::{Arg, Row, bytes, int};
 use super::fault::Fault;
 use super::id_list::{padded, padded_ids, placeholders};
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals, flag};
 use super::transaction::UserTransaction;
-use crate::command::Patch;
 use crate::engine::Corrupt;
 
 /// The sizes of statements. A statement is prepared for each size on each connection, so that there are few; any number of rows is a
 /// sum of some.
 const SIZES: [usize; 5] = [100, 32, 8, 3, 1];
 
-/// The most objects whose totals are read together with the lock.
-const MAX_PREVIEW: usize = 256;
-
 /// The columns of an object without its payload, as [`OldRow`] reads them.
 const OLD_COLUMNS: &str = "id, modified, sortindex, expiry, parent_id, predecessor_id, size";
-
-/// The number of objects and their bytes.
-const OLD_TOTALS: &str = "count(*), CAST(coalesce(sum(size), 0) AS signed)";
 
 /// An object's row without its payload.
 struct OldRow {
@@ -34,35 +25,6 @@ struct OldRow {
     parent_id: Option<Vec<u8>>,
     predecessor_id: Option<Vec<u8>>,
     size: i64,
-}
-
-/// The statement that reads the totals of objects, to be sent together with the lock, and how many objects it is asked about; `None`
-/// if they are too many.
-pub(super) fn preview(
-    user: UserId,
-    collection: CollectionName,
-    patches: &[Patch],
-) -> Option<(String, usize)> {
-    if patches.is_empty() || patches.len() > MAX_PREVIEW {
-        return None;
-    }
-    let user = user.0.cast_signed();
-    let mut sql = format!(
-        "SELECT {OLD_TOTALS} FROM sync_object WHERE uid = {user} AND collection = \
-         (SELECT number FROM sync_collection WHERE uid = {user} AND name = '{collection}') AND id IN ("
-    );
-    for (at, patch) in patches.iter().enumerate() {
-        sql.push_str(if at == 0 { "x'" } else { ", x'" });
-        // In digits no id ends its text.
-        for byte in patch.id.as_str().bytes() {
-            for digit in [byte >> 4, byte & 15] {
-                sql.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-            }
-        }
-        sql.push('\'');
-    }
-    sql.push(')');
-    Some((sql, patches.len()))
 }
 
 /// Applies changes of objects, each given once, in the order of their ids.
@@ -94,56 +56,39 @@ fn statements<'c, 'a>(changes: &'c [ObjectChange<'a>]) -> impl Iterator<Item = &
     })
 }
 
-/// The same for plain changes: the statement keeps what they do not give, and of the old rows only the totals are read.
+/// The same for plain changes: the statement keeps what they do not give, and of the rows that it replaces the server tells how many
+/// they are, and the sum of their sizes as the last "inserted id".
 async fn upsert_plain(
     transaction: &mut UserTransaction,
     target: ObjectTarget,
     changes: PlainChanges<'_, '_>,
 ) -> Result<Totals, Fault> {
-    let old = match transaction.take_preview() {
-        Some((rows, count)) if count == changes.all.len() => rows,
-        _ => {
-            let sql = format!(
-                "SELECT {OLD_TOTALS} FROM sync_object WHERE uid = ? AND collection = ? AND id IN ({})",
-                placeholders("?", padded(changes.all.len()))
-            );
-            let mut args = vec![int(target.collection)];
-            args.extend(padded_ids(changes.all.iter().map(|change| change.id)));
-            transaction.fetch(&sql, args).await?
-        }
-    };
-    let Some(old) = old.first() else {
-        return Err(Corrupt("the totals of objects").into());
-    };
-    let mut totals = Totals {
-        objects: -old.int(0)?,
-        bytes: -old.int(1)?,
-    };
     let mut columns = String::new();
-    for field in changes.given() {
+    for field in changes.given.iter() {
         columns.push_str(", ");
         columns.push_str(field.column());
     }
-    let row = format!("(?, ?, ?, ?, ?, ?{})", ", ?".repeat(changes.given().count()));
+    let row = format!("(?, ?, ?, ?, ?, ?{})", ", ?".repeat(changes.given.iter().count()));
     let mut update = String::new();
     for field in ObjectField::ALL {
         let column = field.column();
-        let value = if changes.gives(field) {
+        let value = if changes.given.contains(field) {
             format!("VALUES({column})")
         } else {
             format!("IF(expiry <= ?, NULL, {column})")
         };
         update.extend([", ", column, " = ", &value]);
     }
-    let kept = ObjectField::ALL.len() - changes.given().count();
+    let kept = ObjectField::ALL.len() - changes.given.iter().count();
+    let mut totals = Totals::default();
     for all in statements(changes.all) {
         let sql = format!(
             "INSERT INTO sync_object (uid, collection, id, modified, size, payload{columns}) VALUES {}
-             ON DUPLICATE KEY UPDATE modified = VALUES(modified), size = VALUES(size),
-             payload = VALUES(payload){update}",
+             ON DUPLICATE KEY UPDATE modified = VALUES(modified),
+             size = VALUES(size) + 0 * LAST_INSERT_ID(LAST_INSERT_ID() + size), payload = VALUES(payload){update}",
             placeholders(&row, all.len())
         );
-        let mut args = Vec::with_capacity(all.len() * (6 + changes.given().count()) + kept);
+        let mut args = Vec::with_capacity(all.len() * (6 + changes.given.iter().count()) + kept);
         for change in all {
             let payload = change.payload.unwrap_or_default();
             let size = i64::try_from(payload.len()).unwrap_or(i64::MAX);
@@ -155,16 +100,25 @@ async fn upsert_plain(
                 int(size),
                 Arg::Bytes(Some(payload.as_bytes())),
             ]);
-            args.extend(changes.given().map(|field| value(field, change)));
-            totals += Totals {
-                objects: 1,
-                bytes: size,
-            };
+            args.extend(changes.given.iter().map(|field| value(field, change)));
+            totals.bytes += size;
         }
         args.extend((0..kept).map(|_| int(target.time.now.hundredths())));
-        transaction.connection.execute(&sql, &args).await?;
+        let executed = transaction.connection.execute(&sql, &args).await?;
+        totals.objects += added(all.len(), executed.rows)?;
+        totals.bytes -= transaction.bytes_replaced(&executed)?;
     }
     Ok(totals)
+}
+
+/// The number of objects among `given` that were not there: the server counts one row for each of them and two for each other one,
+/// since every write changes the time.
+fn added(given: usize, rows: u64) -> Result<i64, Fault> {
+    let added = (2 * given as u64).checked_sub(rows);
+    let added = added.filter(|added| *added <= given as u64);
+    added
+        .and_then(|added| i64::try_from(added).ok())
+        .ok_or_else(|| Corrupt("the number of changed rows").into())
 }
 
 const fn value<'a>(field: ObjectField, change: &ObjectChange<'a>) -> Arg<'a> {
@@ -174,10 +128,6 @@ const fn value<'a>(field: ObjectField, change: &ObjectChange<'a>) -> Arg<'a> {
         ObjectField::ParentId => Arg::Bytes(bytes(change.parent_id)),
         ObjectField::PredecessorId => Arg::Bytes(bytes(change.predecessor_id)),
     }
-}
-
-const fn int(number: i64) -> Arg<'static> {
-    Arg::Int(Some(number))
 }
 
 async fn read(
@@ -191,7 +141,7 @@ async fn read(
             "SELECT {OLD_COLUMNS} FROM sync_object WHERE uid = ? AND collection = ? AND id IN ({}) ORDER BY id",
             placeholders("?", padded(changes.len()))
         );
-        let mut args = vec![Arg::Int(Some(target.collection))];
+        let mut args = vec![int(target.collection)];
         args.extend(padded_ids(changes.iter().map(|change| change.id)));
         rows.extend(transaction.fetch(&sql, args).await?);
     }
@@ -250,8 +200,8 @@ async fn store(
         };
         let payload = change.payload.or_else(|| live.is_none().then_some(""));
         args.extend([
-            Arg::Int(Some(user)),
-            Arg::Int(Some(target.collection)),
+            int(user),
+            int(target.collection),
             Arg::Text(change.id),
             Arg::Int(Some(
                 kept(flag::RENEWS).map_or(time.next.hundredths(), |old| old.modified),
@@ -263,7 +213,7 @@ async fn store(
                 kept(flag::PREDECESSOR)
                     .map_or(bytes(change.predecessor_id), |old| old.predecessor_id.as_deref()),
             ),
-            Arg::Int(Some(size)),
+            int(size),
             Arg::Bytes(bytes(payload)),
         ]);
         totals.objects += i64::from(is_new);
@@ -271,13 +221,6 @@ async fn store(
     }
     transaction.connection.execute(&sql, &args).await?;
     Ok(totals)
-}
-
-const fn bytes(text: Option<&str>) -> Option<&[u8]> {
-    match text {
-        Some(text) => Some(text.as_bytes()),
-        None => None,
-    }
 }
 
 impl OldRow {

@@ -57,8 +57,12 @@ pub(super) mod flag {
 #[derive(Clone, Copy)]
 pub(super) struct PlainChanges<'c, 'a> {
     pub(super) all: &'c [ObjectChange<'a>],
-    flags: i64,
+    pub(super) given: GivenFields,
 }
+
+/// The fields that plain changes set.
+#[derive(Clone, Copy)]
+pub(super) struct GivenFields(i64);
 
 /// A field of an object besides payload and time.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,25 +75,33 @@ pub(super) enum ObjectField {
 
 impl<'c, 'a> PlainChanges<'c, 'a> {
     /// `None` if they are not so.
-    pub(super) fn of(changes: &'c [ObjectChange<'a>]) -> Option<Self> {
+    pub(super) fn of(all: &'c [ObjectChange<'a>]) -> Option<Self> {
+        let given = GivenFields::of(all)?;
+        Some(Self { all, given })
+    }
+}
+
+impl GivenFields {
+    /// `None` if the changes are not plain.
+    pub(super) fn of(changes: &[ObjectChange<'_>]) -> Option<Self> {
         let flags = changes.first()?.flags;
         let is_plain = flags & (flag::RENEWS | flag::LIVES) == flag::RENEWS
             && changes
                 .iter()
                 .all(|change| change.flags == flags && change.payload.is_some());
-        is_plain.then_some(Self { all: changes, flags })
+        is_plain.then_some(Self(flags))
     }
 
-    /// The fields that the changes set.
-    pub(super) fn given(self) -> impl Iterator<Item = ObjectField> {
+    /// Each of them.
+    pub(super) fn iter(self) -> impl Iterator<Item = ObjectField> {
         ObjectField::ALL
             .into_iter()
-            .filter(move |field| self.gives(*field))
+            .filter(move |field| self.contains(*field))
     }
 
-    /// Whether the changes set a field.
-    pub(super) const fn gives(self, field: ObjectField) -> bool {
-        self.flags & field.flag() != 0
+    /// Whether a field is one of them.
+    pub(super) const fn contains(self, field: ObjectField) -> bool {
+        self.0 & field.flag() != 0
     }
 }
 

@@ -2,9 +2,10 @@
 
 use foxden_model::CollectionName;
 
-use super::connection::{Arg, Connection, Row};
+use super::connection::{Arg, Connection, Row, bytes, int};
 use super::fault::Fault;
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
+use super::statement::Statement;
 use super::transaction::UserTransaction;
 use crate::engine::Corrupt;
 
@@ -99,21 +100,8 @@ pub(super) async fn upsert_if_known(
     rows.first().map(totals).transpose()
 }
 
-/// A statement and its values.
-#[derive(Default)]
-struct Statement<'a> {
-    sql: String,
-    args: Vec<Arg<'a>>,
-}
-
-impl<'a> Statement<'a> {
-    fn add(&mut self, sql: &str, args: impl IntoIterator<Item = Arg<'a>>) {
-        self.sql.push_str(sql);
-        self.args.extend(args);
-    }
-}
-
-/// The statement for plain changes, which is simpler than [`UPSERT`] and takes half the time.
+/// The statement for plain changes, which is simpler than [`UPSERT`] and takes less than half the time: a row that is replaced
+/// keeps the size that it had, so that no statement has to look for it before.
 fn plain_upsert<'a>(
     user: i64,
     target: ObjectTarget,
@@ -123,7 +111,7 @@ fn plain_upsert<'a>(
     let ObjectTarget { collection, time } = target;
     let (next, now) = (time.next.hundredths(), time.now.hundredths());
     let mut columns = String::new();
-    for field in changes.given() {
+    for field in changes.given.iter() {
         columns.push_str(", ");
         columns.push_str(field.column());
     }
@@ -135,11 +123,11 @@ fn plain_upsert<'a>(
             [int(next), int(gate.mark), int(user), int(gate.known)],
         );
     }
-    statement.add(
-        "found AS (SELECT g.*, octet_length(g.payload) AS size, (SELECT o.size FROM sync_object o
-         WHERE o.uid = ? AND o.collection = ? AND o.id = g.id) AS old_size FROM ",
-        [int(user), int(collection)],
+    let sql = format!(
+        "stored AS (INSERT INTO sync_object AS o (uid, collection, id, modified, size, payload{columns})
+         SELECT ?, ?, id, ?, octet_length(payload), payload{columns} FROM "
     );
+    statement.add(&sql, [int(user), int(collection), int(next)]);
     statement.add(if gate.is_some() { "gate CROSS JOIN " } else { "" }, []);
     statement.add(
         "unnest(?::text[], ?::bytea[]",
@@ -148,21 +136,19 @@ fn plain_upsert<'a>(
             Arg::Blobs(changes.all.iter().map(|change| bytes(change.payload)).collect()),
         ],
     );
-    for field in changes.given() {
+    for field in changes.given.iter() {
         let (cast, values) = array(field, changes.all);
         statement.add(cast, [values]);
     }
     let sql = format!(
-        ") AS g (id, payload{columns})),
-         stored AS (INSERT INTO sync_object AS o (uid, collection, id, modified, size, payload{columns})
-         SELECT ?, ?, id, ?, size, payload{columns} FROM found
+        ") AS g (id, payload{columns})
          ON CONFLICT (uid, collection, id) DO UPDATE SET modified = excluded.modified, size = excluded.size,
-         payload = excluded.payload"
+         replaced_size = o.size, payload = excluded.payload"
     );
-    statement.add(&sql, [int(user), int(collection), int(next)]);
+    statement.add(&sql, []);
     for field in ObjectField::ALL {
         let column = field.column();
-        if changes.gives(field) {
+        if changes.given.contains(field) {
             statement.add(&format!(", {column} = excluded.{column}"), []);
         } else {
             let kept = format!(", {column} = CASE WHEN o.expiry <= ? THEN NULL ELSE o.{column} END");
@@ -170,8 +156,9 @@ fn plain_upsert<'a>(
         }
     }
     statement.add(
-        "), total AS (SELECT count(*) FILTER (WHERE old_size IS NULL) AS objects,
-         sum(size - coalesce(old_size, 0))::bigint AS bytes FROM found)",
+        " RETURNING o.size, o.replaced_size), total AS (
+         SELECT count(*) FILTER (WHERE replaced_size IS NULL) AS objects,
+         sum(size - coalesce(replaced_size, 0))::bigint AS bytes FROM stored)",
         [],
     );
     match gate {
@@ -231,12 +218,4 @@ fn args<'a>(user: i64, target: ObjectTarget, changes: &[ObjectChange<'a>]) -> [A
         int(user),
         int(collection),
     ]
-}
-
-const fn int(number: i64) -> Arg<'static> {
-    Arg::Int(Some(number))
-}
-
-fn bytes(text: Option<&str>) -> Option<&[u8]> {
-    text.map(str::as_bytes)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foxden_model::{SyncTime, UserId};
 
-use super::connection::{Arg, Connection, Dialect};
+use super::connection::{Connection, Dialect, int};
 use super::fault::Fault;
 use super::transaction::UserTransaction;
 use crate::engine::batch_id::OpenedRange;
@@ -80,13 +80,13 @@ async fn purge_dropped(connection: &mut Connection, dialect: Dialect, most: u64)
                     int(collection),
                     int(left.cast_signed()),
                 ];
-                connection.execute(sql, &args).await?
+                connection.execute(sql, &args).await?.rows
             }
             #[cfg(feature = "mysql")]
             Dialect::Mysql => {
                 let sql = "DELETE FROM sync_object WHERE uid = ? AND collection = ? LIMIT ?";
                 let args = [int(user), int(collection), int(left.cast_signed())];
-                connection.execute(sql, &args).await?
+                connection.execute(sql, &args).await?.rows
             }
         };
         removed += objects;
@@ -95,7 +95,7 @@ async fn purge_dropped(connection: &mut Connection, dialect: Dialect, most: u64)
             let sql = "DELETE FROM sync_dropped WHERE uid = ? AND collection = ?
                        AND NOT EXISTS (SELECT 1 FROM sync_object WHERE uid = ? AND collection = ?)";
             let args = [int(user), int(collection), int(user), int(collection)];
-            if connection.execute(sql, &args).await? == 0 {
+            if connection.execute(sql, &args).await?.rows == 0 {
                 break;
             }
             // The tombstone counts as a row, so that many empty collections are bounded work, too.
@@ -140,13 +140,13 @@ async fn purge_batches(connection: &mut Connection, dialect: Dialect, most: u64)
                     int(batch),
                     int(left.cast_signed()),
                 ];
-                connection.execute(sql, &args).await?
+                connection.execute(sql, &args).await?.rows
             }
             #[cfg(feature = "mysql")]
             Dialect::Mysql => {
                 let sql = "DELETE FROM sync_part WHERE uid = ? AND batch = ? LIMIT ?";
                 let args = [int(user), int(batch), int(left.cast_signed())];
-                connection.execute(sql, &args).await?
+                connection.execute(sql, &args).await?.rows
             }
         };
         removed += parts;
@@ -154,7 +154,7 @@ async fn purge_batches(connection: &mut Connection, dialect: Dialect, most: u64)
             let sql = "DELETE FROM sync_batch WHERE uid = ? AND number = ?
                        AND NOT EXISTS (SELECT 1 FROM sync_part WHERE uid = ? AND batch = ?)";
             let args = [int(user), int(batch), int(user), int(batch)];
-            if connection.execute(sql, &args).await? == 0 {
+            if connection.execute(sql, &args).await?.rows == 0 {
                 break;
             }
             // The batch counts as a row, too.
@@ -184,8 +184,4 @@ pub(super) async fn is_left(
         .await?;
     let left = rows.first().map(|row| row.int(0)).transpose()?;
     Ok(left == Some(1))
-}
-
-const fn int(number: i64) -> Arg<'static> {
-    Arg::Int(Some(number))
 }

@@ -4,10 +4,11 @@
 
 use foxden_model::{CollectionName, ObjectId, SyncTime};
 
-use super::connection::{Arg, Dialect};
+use super::connection::{Arg, Dialect, int};
 use super::fault::Fault;
 #[cfg(feature = "mysql")]
 use super::id_list::{padded, padded_ids, placeholders};
+use super::statement::Statement;
 use super::transaction::UserTransaction;
 use crate::command::{Order, PageToken, Selection};
 use crate::engine::EngineError;
@@ -18,12 +19,6 @@ pub(super) struct Search<'a> {
     pub(super) selection: &'a Selection,
     pub(super) order: Order,
     pub(super) now: SyncTime,
-}
-
-/// A statement and its values.
-pub(super) struct Statement<'a> {
-    pub(super) sql: String,
-    pub(super) args: Vec<Arg<'a>>,
 }
 
 /// Where a page begins.
@@ -52,8 +47,7 @@ impl<'a> Search<'a> {
         start: &Start<'a>,
         limit: i64,
     ) -> Statement<'a> {
-        let int = |number: i64| Arg::Int(Some(number));
-        let time = |time: SyncTime| Arg::Int(Some(time.hundredths()));
+        let time = |time: SyncTime| int(time.hundredths());
         let mut statement = Statement {
             sql: format!(
                 "SELECT {columns} FROM sync_object o WHERE o.uid = ? AND o.collection =
@@ -107,9 +101,8 @@ impl<'a> Search<'a> {
 
 impl<'a> Statement<'a> {
     fn and(&mut self, condition: &str, values: impl IntoIterator<Item = Arg<'a>>) {
-        self.sql.push_str(" AND ");
-        self.sql.push_str(condition);
-        self.args.extend(values);
+        self.add(" AND ", []);
+        self.add(condition, values);
     }
 
     fn ids(&mut self, dialect: Dialect, ids: &'a [ObjectId]) {
@@ -142,25 +135,24 @@ impl<'a> Statement<'a> {
             self.and("o.sortindex IS NULL AND o.id < ?", [tie]);
             return;
         };
-        let int = || Arg::Int(Some(key));
         match (order, dialect) {
             #[cfg(feature = "postgres")]
-            (Order::Newest, Dialect::Postgres) => self.and("(o.modified, o.id) < (?, ?)", [int(), tie]),
+            (Order::Newest, Dialect::Postgres) => self.and("(o.modified, o.id) < (?, ?)", [int(key), tie]),
             #[cfg(feature = "postgres")]
-            (Order::Oldest, Dialect::Postgres) => self.and("(o.modified, o.id) > (?, ?)", [int(), tie]),
+            (Order::Oldest, Dialect::Postgres) => self.and("(o.modified, o.id) > (?, ?)", [int(key), tie]),
             #[cfg(feature = "mysql")]
             (Order::Newest, Dialect::Mysql) => self.and(
                 "o.modified <= ? AND (o.modified < ? OR o.id < ?)",
-                [int(), int(), again()],
+                [int(key), int(key), again()],
             ),
             #[cfg(feature = "mysql")]
             (Order::Oldest, Dialect::Mysql) => self.and(
                 "o.modified >= ? AND (o.modified > ? OR o.id > ?)",
-                [int(), int(), again()],
+                [int(key), int(key), again()],
             ),
             (Order::Index, _) => self.and(
                 "(o.sortindex IS NULL OR o.sortindex < ? OR (o.sortindex = ? AND o.id < ?))",
-                [int(), int(), again()],
+                [int(key), int(key), again()],
             ),
         }
     }

@@ -4,11 +4,14 @@ use std::fmt::Write;
 
 use foxden_model::{SyncTime, UserId};
 
+#[cfg(feature = "mysql")]
+use super::connection::Executed;
 use super::connection::{Arg, Connection, Dialect, Row};
 use super::fault::Fault;
 #[cfg(feature = "mysql")]
 use super::id_list::{padded, padded_ids, placeholders};
 use super::state::{Batch, Collection, UserState};
+use crate::engine::Corrupt;
 
 /// How long, in milliseconds, a transaction may hold the lock before it commits. The server ends a transaction whose client is
 /// silent for three and a half seconds. Together they are less than [`super::AS_OF_SECONDS`].
@@ -24,8 +27,9 @@ pub(super) struct UserTransaction {
     began: i64,
     /// The statements that are sent together with the commit. They consist of numbers and of names that need no quoting.
     script: String,
-    /// What was read with the lock about the objects that the next upsert changes, and how many they are.
-    preview: Option<(Vec<Row>, usize)>,
+    /// The bytes that upserts have replaced: what `LAST_INSERT_ID` is.
+    #[cfg(feature = "mysql")]
+    bytes_replaced: u64,
 }
 
 impl UserTransaction {
@@ -37,12 +41,12 @@ impl UserTransaction {
         dialect: Dialect,
         user: UserId,
         known: Option<&UserState>,
-        preview: Option<(String, usize)>,
         steady_millis: impl Fn() -> i64,
     ) -> Result<Self, Fault> {
         let user = user.0.cast_signed();
         let lock = format!(
-            "SELECT modified, closed, mark, next_number FROM sync_user WHERE uid = {user} FOR UPDATE"
+            "SELECT {} FROM sync_user WHERE uid = {user} FOR UPDATE",
+            user_columns(dialect)
         );
         let rest = format!(
             "SELECT number, name, modified, objects, bytes FROM sync_collection WHERE uid = {user} ORDER BY name; \
@@ -53,11 +57,7 @@ impl UserTransaction {
         if known.is_none() {
             script = format!("{script}; {rest}");
         }
-        if let Some((preview, _)) = &preview {
-            script = format!("{script}; {preview}");
-        }
         let mut answers = connection.script(script).await?;
-        let mut preview = preview.and_then(|(_, count)| Some((answers.pop()?, count)));
         let mut state = None;
         if let Some(known) = known {
             if UserState::mark(&answers)? == Some(known.mark) {
@@ -79,18 +79,18 @@ impl UserTransaction {
                 #[cfg(feature = "mysql")]
                 Dialect::Mysql => format!("{insert} ON DUPLICATE KEY UPDATE uid = uid; {lock}; {rest}"),
             };
-            preview = None;
             answers = connection.script(insert).await?;
             state = UserState::read(&answers)?;
         }
-        let state = state.ok_or(crate::engine::Corrupt("the row of a user"))?;
+        let state = state.ok_or(Corrupt("the row of a user"))?;
         Ok(Self {
             connection,
             dialect,
             user,
             began: steady_millis(),
             script: String::new(),
-            preview,
+            #[cfg(feature = "mysql")]
+            bytes_replaced: 0,
             state,
         })
     }
@@ -190,16 +190,17 @@ impl UserTransaction {
 
     /// Executes a statement, whose first value is the user.
     pub(super) async fn execute(&mut self, sql: &str, args: Vec<Arg<'_>>) -> Result<(), Fault> {
-        // It may change what was read.
-        self.preview = None;
         let executed = self.connection.execute(sql, &with_user(self.user, args)).await;
         executed.map(drop)
     }
 
-    /// Takes what was read with the lock, and about how many objects.
+    /// The bytes that an upsert has replaced. It adds them to the value of `LAST_INSERT_ID`, which the server tells if anything was
+    /// replaced.
     #[cfg(feature = "mysql")]
-    pub(super) const fn take_preview(&mut self) -> Option<(Vec<Row>, usize)> {
-        self.preview.take()
+    pub(super) fn bytes_replaced(&mut self, upsert: &Executed) -> Result<i64, Fault> {
+        let now = upsert.last_insert_id.max(self.bytes_replaced);
+        let replaced = now - std::mem::replace(&mut self.bytes_replaced, now);
+        i64::try_from(replaced).map_err(|_| Corrupt("the sizes of objects").into())
     }
 
     /// Deletes objects of a collection by their ids.
@@ -309,6 +310,17 @@ impl UserTransaction {
         }
         // Writing to a text cannot fail.
         let _ = self.script.write_fmt(statement);
+    }
+}
+
+/// The columns of a user's row, as [`UserState::read`] reads them. In MySQL the lock also sets to zero what the upserts of the
+/// transaction add to.
+const fn user_columns(dialect: Dialect) -> &'static str {
+    match dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => "modified, closed, mark, next_number",
+        #[cfg(feature = "mysql")]
+        Dialect::Mysql => "modified, closed, mark, next_number, LAST_INSERT_ID(0)",
     }
 }
 
