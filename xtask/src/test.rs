@@ -5,6 +5,7 @@ mod tally;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -100,13 +101,15 @@ impl Run {
         if options.filters.is_empty() {
             let name = "all that needs nothing but this checkout and database servers";
             self.stage(name, &mut tests(&["--workspace"], &[]))?;
+            // Most of these wait more than they compute.
+            let firefox = self.firefox()?;
             self.engines()?;
             self.registers()?;
             self.pooler(options.long)?;
             self.whole_program()?;
             self.proxies()?;
             self.fuzz_briefly()?;
-            self.firefox()?;
+            self.end(firefox)?;
             if options.long {
                 let to_tests = ["--ignored", LONG];
                 self.stage("long tests", &mut tests(&["--workspace"], &to_tests))?;
@@ -287,14 +290,14 @@ impl Run {
     }
 
     /// Runs the tests with a real Firefox, one pair of browsers at a time: each takes half a gigabyte.
-    fn firefox(&mut self) -> Result<()> {
+    fn firefox(&mut self) -> Result<Vec<RunningStage>> {
         if let Err(what_to_do) = FIREFOX.ensure()? {
             self.tally.check(&format!("a real Firefox: {what_to_do}"), false);
-            return Ok(());
+            return Ok(Vec::new());
         }
         let to_tests = ["--ignored", "--test-threads=2", "--skip", LONG];
-        let mut browser = tests(&BROWSER, &to_tests);
-        self.stage("a real Firefox", &mut browser)
+        let browser = tests(&BROWSER, &to_tests);
+        Ok(self.begin(vec![("a real Firefox".to_owned(), browser)]))
     }
 
     /// Runs `cargo test`, prints its output and counts the results.
@@ -319,27 +322,34 @@ impl Run {
         }
     }
 
-    /// Runs stages at once, whose tests run in others, too, with another setting: each counts again. The output of a stage
-    /// comes when it has ended.
+    /// Runs stages at once.
     fn side_by_side(&mut self, stages: Vec<(String, Command)>) -> Result<()> {
-        let running: Vec<_> = stages
-            .into_iter()
-            .map(|(name, mut command)| {
-                println!("\n== {name}: has begun");
-                self.tell(&mut command);
-                let thread = std::thread::spawn(move || {
-                    let mut output = Vec::new();
-                    let is_good = print_lines(&mut command, |line| {
-                        output.push(line.to_owned());
-                        false
-                    });
-                    is_good.map(|is_good| (output, is_good))
+        let running = self.begin(stages);
+        self.end(running)
+    }
+
+    /// Begins stages whose tests may run in others, too, with another setting: each counts again.
+    fn begin(&self, stages: Vec<(String, Command)>) -> Vec<RunningStage> {
+        let begin = |(name, mut command): (String, Command)| {
+            println!("\n== {name}: has begun");
+            self.tell(&mut command);
+            let output = std::thread::spawn(move || {
+                let mut output = Vec::new();
+                let is_good = print_lines(&mut command, |line| {
+                    output.push(line.to_owned());
+                    false
                 });
-                (name, thread)
-            })
-            .collect();
-        for (name, thread) in running {
-            let ended = thread
+                is_good.map(|is_good| (output, is_good))
+            });
+            RunningStage { name, output }
+        };
+        stages.into_iter().map(begin).collect()
+    }
+
+    /// Waits for stages, prints their output and counts the results.
+    fn end(&mut self, running: Vec<RunningStage>) -> Result<()> {
+        for RunningStage { name, output } in running {
+            let ended = output
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let (output, is_good) = ended?;
@@ -353,6 +363,13 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// A stage that has begun.
+struct RunningStage {
+    name: String,
+    /// The lines of its output, and whether it succeeded.
+    output: JoinHandle<Result<(Vec<String>, bool)>>,
 }
 
 fn own_path() -> Result<String> {

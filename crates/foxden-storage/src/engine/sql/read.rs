@@ -78,7 +78,7 @@ pub(super) async fn page(
 ) -> Result<Page, Fault> {
     let user = user.0.cast_signed();
     if let Some(id) = query.single_object() {
-        return single(connection, user, query, id, now).await;
+        return single(connection, dialect, user, query, id, now).await;
     }
     let start = match &query.cursor {
         Cursor::Start => Start { skip: 0, after: None },
@@ -128,17 +128,35 @@ pub(super) async fn page(
 /// Returns the page of one object: the most frequent query.
 async fn single(
     connection: &mut Connection,
+    dialect: Dialect,
     user: i64,
     query: &Query,
     id: &ObjectId,
     now: SyncTime,
 ) -> Result<Page, Fault> {
-    let sql = "SELECT u.modified, u.closed, c.modified, o.modified, o.sortindex, o.expiry, o.id, o.parent_id,
-               o.predecessor_id, o.payload
-               FROM sync_user u LEFT JOIN sync_collection c ON c.uid = u.uid AND c.name = ?
-               LEFT JOIN sync_object o ON o.uid = c.uid AND o.collection = c.number AND o.id = ?
-               AND (o.expiry IS NULL OR o.expiry > ?)
-               WHERE u.uid = ?";
+    let sql = match dialect {
+        // The offset changes nothing but the plan: while the table is small, one that reads all keys of the user seems as good.
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            "SELECT u.modified, u.closed, c.modified, o.modified, o.sortindex, o.expiry, o.id, o.parent_id,
+             o.predecessor_id, o.payload
+             FROM sync_user u LEFT JOIN sync_collection c ON c.uid = u.uid AND c.name = ?
+             LEFT JOIN LATERAL (
+                 SELECT * FROM sync_object o WHERE o.uid = c.uid AND o.collection = c.number AND o.id = ?
+                 AND (o.expiry IS NULL OR o.expiry > ?) OFFSET 0
+             ) o ON true
+             WHERE u.uid = ?"
+        }
+        #[cfg(feature = "mysql")]
+        Dialect::Mysql => {
+            "SELECT u.modified, u.closed, c.modified, o.modified, o.sortindex, o.expiry, o.id, o.parent_id,
+             o.predecessor_id, o.payload
+             FROM sync_user u LEFT JOIN sync_collection c ON c.uid = u.uid AND c.name = ?
+             LEFT JOIN sync_object o ON o.uid = c.uid AND o.collection = c.number AND o.id = ?
+             AND (o.expiry IS NULL OR o.expiry > ?)
+             WHERE u.uid = ?"
+        }
+    };
     let args = [
         Arg::Text(query.collection.as_str()),
         Arg::Text(id.as_str()),
