@@ -14,7 +14,7 @@ use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
 use foxden_model::{Clock, Rng, SystemClock};
 use foxden_sql::Database;
-use foxden_storage::{OpenOptions, Storage};
+use foxden_storage::{CacheTimes, OpenOptions, Storage};
 use ring::hmac;
 
 use crate::chores::history::ChoreHistory;
@@ -227,7 +227,7 @@ impl App {
 
     /// Whether there are files with objects.
     pub fn keeps_objects(config: &Config, data: &DataFolder) -> bool {
-        config.storage.url.exists(&open_options(data))
+        config.storage.url.exists(&open_options(config, data))
     }
 
     /// The channels are the same at every listener.
@@ -250,7 +250,8 @@ impl App {
     async fn open_storage(&mut self, data: &DataFolder) -> anyhow::Result<()> {
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let storage = &self.config.storage;
-        let engine = foxden_storage::open(&storage.url, &open_options(data), clock, rng).await?;
+        let engine =
+            foxden_storage::open(&storage.url, &open_options(&self.config, data), clock, rng).await?;
         self.engine = Some(storage.url.engine());
         self.storage = Some(Storage::new(engine, storage.limits, storage.quota));
         Ok(())
@@ -355,9 +356,11 @@ async fn open_register(config: &Config, data: &DataFolder) -> anyhow::Result<Dat
 }
 
 /// An engine whose URL names no folder stores its files in the data folder.
-fn open_options(data: &DataFolder) -> OpenOptions {
+fn open_options(config: &Config, data: &DataFolder) -> OpenOptions {
     OpenOptions {
         default_folder: data.storage(),
+        cache: config.storage.cache.clone(),
+        cache_times: CacheTimes::default(),
     }
 }
 

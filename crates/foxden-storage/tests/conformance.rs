@@ -2,6 +2,8 @@
 //!
 //! An engine whose server is not configured is reported as ignored; with `FOXDEN_TEST_ENGINES=all` its tests fail.
 
+#[path = "server_engine/behind.rs"]
+mod behind;
 #[path = "server_engine/mod.rs"]
 mod server_engine;
 
@@ -12,6 +14,7 @@ use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::{EngineFixture, Opener, TestedEngine, Unreachable, run};
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
+use behind::behind_local;
 use server_engine::on_server;
 
 fn main() -> ExitCode {
@@ -38,6 +41,18 @@ fn main() -> ExitCode {
             engine: "mariadb",
             opener: opener(TestServer::Mariadb, |fixture| {
                 Box::pin(async move { on_server(TestServer::Mariadb, &fixture).await })
+            }),
+        },
+        TestedEngine {
+            engine: "postgres-local",
+            opener: opener(TestServer::Postgres, |fixture| {
+                Box::pin(async move { behind_local(TestServer::Postgres, &fixture).await })
+            }),
+        },
+        TestedEngine {
+            engine: "mariadb-local",
+            opener: opener(TestServer::Mariadb, |fixture| {
+                Box::pin(async move { behind_local(TestServer::Mariadb, &fixture).await })
             }),
         },
     ];

@@ -3,6 +3,8 @@
 //!
 //! The cases are the same in each run; `PROPTEST_CASES` sets their number.
 
+#[path = "server_engine/behind.rs"]
+mod behind;
 #[path = "model/commands.rs"]
 mod commands;
 #[path = "model/run.rs"]
@@ -80,13 +82,13 @@ mod cached {
     equals_memory!(open);
 }
 
-/// An engine on a server.
+/// An engine on a server, by an `async fn(TestServer, &EngineFixture)`.
 macro_rules! on_server {
-    ($server:expr) => {
+    ($module:ident::$open:ident, $server:expr) => {
         use super::*;
 
         async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-            server_engine::on_server($server, fixture).await
+            $module::$open($server, fixture).await
         }
 
         equals_memory!(open, ignore = "needs a server: cargo xtask test starts one");
@@ -94,11 +96,19 @@ macro_rules! on_server {
 }
 
 mod postgres {
-    on_server!(TestServer::Postgres);
+    on_server!(server_engine::on_server, TestServer::Postgres);
 }
 
 mod mariadb {
-    on_server!(TestServer::Mariadb);
+    on_server!(server_engine::on_server, TestServer::Mariadb);
+}
+
+mod postgres_local {
+    on_server!(behind::behind_local, TestServer::Postgres);
+}
+
+mod mariadb_local {
+    on_server!(behind::behind_local, TestServer::Mariadb);
 }
 
 fn compare(motion: ClockMotion, open: &impl AsyncFn(&EngineFixture) -> Arc<dyn Engine>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_storage::{BadStoreUrl, Limits, StoreUrl};
+use foxden_storage::{BadCacheUrl, BadStoreUrl, CacheUrl, Limits, StoreUrl};
 
 use super::ConfigError;
 use super::setting::{Kind, Section, Setting};
@@ -23,6 +23,13 @@ pub const SECTION: Section = Section {
                    process at a time opens a folder. `postgres://user@host/database` and \
                    `mysql://user@host/database` name a database of a server, which any number of processes open; \
                    docs/postgres.md and docs/mariadb.md list the options.",
+        },
+        Setting {
+            key: "storage.cache",
+            kind: Kind::Url,
+            default: "none",
+            help: "The cache in front of a database server, see docs/caches.md: `none`, or `local` in the memory of this process, \
+                   which must be the only one that serves the store. SQLite has a cache of its own.",
         },
         Setting {
             key: "storage.quota",
@@ -137,6 +144,8 @@ pub const SECTION: Section = Section {
 pub struct Storage {
     /// The engine and its store.
     pub url: StoreUrl,
+    /// The cache in front of the engine.
+    pub cache: CacheUrl,
     /// Bytes one user may keep.
     pub quota: Option<u64>,
     /// The limits of a request.
@@ -161,9 +170,10 @@ impl Storage {
     /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let url = values.text("storage.url")?.unwrap_or_default();
-        let url = url
+        let url: StoreUrl = url
             .parse()
             .map_err(|fault: BadStoreUrl| values.wrong("storage.url", fault.to_string()))?;
+        let cache = read_cache(values, &url)?;
         let max_total_bytes = values.size("storage.max_total_bytes")?;
         let limits = Limits {
             max_request_bytes: values.size("storage.max_request_bytes")?,
@@ -180,6 +190,7 @@ impl Storage {
             .map_err(|fault| values.wrong(&format!("storage.{}", fault.limit()), fault.to_string()))?;
         Ok(Self {
             url,
+            cache,
             quota: values.size_or_none("storage.quota")?,
             limits,
             compresses: values.switch("storage.compression")?,
@@ -191,6 +202,16 @@ impl Storage {
             alert: read_alert(values)?,
         })
     }
+}
+
+/// The cache, if the engine can have one in front of it.
+fn read_cache(values: &Values, url: &StoreUrl) -> Result<CacheUrl, ConfigError> {
+    let cache = values.text("storage.cache")?.unwrap_or_default();
+    let cache = cache.parse::<CacheUrl>().and_then(|cache| {
+        cache.check(url)?;
+        Ok(cache)
+    });
+    cache.map_err(|fault: BadCacheUrl| values.wrong("storage.cache", fault.to_string()))
 }
 
 /// A text that may stand in a header.

@@ -211,6 +211,14 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
             "[storage]\nurl = \"oracle://x\"",
             "storage.url (foxden.toml): it must begin with",
         ),
+        (
+            "[storage]\ncache = \"local\"",
+            "storage.cache (foxden.toml): sqlite needs no cache in front of it",
+        ),
+        (
+            "[storage]\nurl = \"postgres://ann@host/sync\"\ncache = \"here\"",
+            "storage.cache (foxden.toml): it must be none",
+        ),
     ] {
         let message = message(from_file(text));
         assert!(message.starts_with(part), "{message}");

@@ -13,10 +13,12 @@
 //! of any other engine.
 
 mod objects;
+mod told;
 mod users;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use objects::ObjectCache;
+pub(super) use told::{Told, told};
 pub(super) use users::{FillTicket, UserCache};

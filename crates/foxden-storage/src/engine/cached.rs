@@ -1,4 +1,4 @@
-//! A cache in front of any engine, for processes that alone serve their users.
+//! A cache in front of any engine, for a process that alone serves its users.
 
 mod unknown_outcomes;
 
@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use foxden_model::{Clock, CollectionName, SyncTime, UserId};
 
+use super::agreement::Agreement;
 use super::announced::Announced;
-use super::cache::{FillTicket, ObjectCache, UserCache};
+use super::cache::{FillTicket, ObjectCache, Told, UserCache, told};
 use super::{Engine, EngineError, QueuedWrites};
-use crate::command::{BatchPart, Cursor, Detail, Query, Write};
+use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, CollectionSummary, Page, Purged, Staged, Summary, Written};
 use unknown_outcomes::{Added, UnknownOutcomes};
 
@@ -20,13 +21,19 @@ const ENTRY_MILLIS: i64 = 60 * 60 * 1000;
 /// How long a user stays invalidated after a write with an unknown outcome. No engine carries a write or a purge out later than
 /// that.
 const UNKNOWN_MILLIS: i64 = 60 * 1000;
+/// The epoch of all entries if there is no agreement.
+const EPOCH_ALONE: i64 = 0;
+/// How far, in seconds, *as of* stays behind the clock where other processes may come, as in their engine.
+const AS_OF_SECONDS: i64 = 10;
 
 /// An engine whose answers are cached in this process: the times of collections, and small objects that are read by their id.
 ///
 /// The cache never compares a guard and never gives a write its time. All writes of a user must pass through one `Cached`, since
-/// it does not see the writes of others.
+/// it does not see the writes of others. Where another process could have the same store open, an [`Agreement`] ends the use of the
+/// cache before that process writes.
 pub struct Cached<E> {
     engine: E,
+    agreement: Option<Agreement>,
     clock: Arc<dyn Clock>,
     users: UserCache<User>,
     objects: ObjectCache<User, CollectionName>,
@@ -37,19 +44,30 @@ pub struct Cached<E> {
     no_fills_until: AtomicI64,
 }
 
+/// What was found for a user.
+struct Lookup {
+    /// The epoch whose entries may be read and added, if any may.
+    epoch: Option<i64>,
+    /// The entry, and as of when it speaks.
+    entry: Option<(Arc<User>, SyncTime)>,
+}
+
 /// The cache entry of a user.
 struct User {
     modified: SyncTime,
     collections: Arc<[CollectionSummary]>,
+    /// The epoch of the agreement in which it was added.
+    epoch: i64,
     /// When the entry ends, by the steady clock.
     ends: i64,
 }
 
 impl<E: Engine> Cached<E> {
-    /// Caches about this many users of `engine`.
+    /// Caches about this many users of `engine`, which no other process can have open.
     pub fn new(engine: E, clock: Arc<dyn Clock>, users: usize) -> Self {
         Self {
             engine,
+            agreement: None,
             clock,
             users: UserCache::new(users),
             objects: ObjectCache::new(),
@@ -59,44 +77,56 @@ impl<E: Engine> Cached<E> {
         }
     }
 
-    /// The user's entry, and as of when it speaks.
-    fn lookup(&self, user: UserId) -> Option<(Arc<User>, SyncTime)> {
-        // Both before the entry is read: a later write takes a later time, and an earlier one has invalidated the entry.
-        let as_of = self.clock.now().before();
-        self.announced.raise(as_of);
-        let entry = self.users.get(user)?;
-        if entry.ends < self.clock.steady_millis() {
-            return None;
+    /// The same for an engine that other processes could have open.
+    pub fn agreed(engine: E, agreement: Agreement, clock: Arc<dyn Clock>, users: usize) -> Self {
+        Self {
+            agreement: Some(agreement),
+            ..Self::new(engine, clock, users)
         }
-        let as_of = as_of.max(entry.modified);
-        Some((entry, as_of))
+    }
+
+    /// Looks for the user's entry.
+    async fn lookup(&self, user: UserId) -> Lookup {
+        // Before the entry is read: a later write takes a later time, and an earlier one has invalidated the entry.
+        let as_of = match &self.agreement {
+            None => self.clock.now().before(),
+            // Another process may write once the agreement ends, by a clock of its own.
+            Some(_) => self.clock.now().plus_seconds(-AS_OF_SECONDS),
+        };
+        self.announced.raise(as_of);
+        let now = self.clock.steady_millis();
+        let entry = self.users.get(user).filter(|entry| entry.ends >= now);
+        let epoch = match &self.agreement {
+            None => Some(EPOCH_ALONE),
+            Some(agreement) => agreement.serving().await,
+        };
+        let entry = entry.filter(|entry| Some(entry.epoch) == epoch);
+        Lookup {
+            epoch,
+            entry: entry.map(|entry| {
+                let as_of = as_of.max(entry.modified);
+                (entry, as_of)
+            }),
+        }
     }
 
     /// Answers a query from the user's entry, where that says enough.
     fn page(&self, entry: &Arc<User>, as_of: SyncTime, query: &Query) -> Option<Page> {
-        if matches!(query.cursor, Cursor::After(_)) {
-            // Only the engine knows whether the token is one of its own.
-            return None;
-        }
-        let page = |rows, modified, expiry| Page {
-            rows,
-            modified,
-            as_of,
-            next: None,
-            expiry,
+        let modified = match told(&entry.collections, as_of, query) {
+            Told::Empty(page) => return Some(page),
+            Told::Time(modified) => modified,
+            Told::Nothing => return None,
         };
-        let Some(collection) = entry.find(query.collection) else {
-            return Some(page(Arc::default(), None, None));
-        };
-        let modified = Some(collection.modified);
-        let newer = query.selection.newer;
-        if newer.is_some_and(|newer| collection.modified <= newer) {
-            return Some(page(Arc::default(), modified, None));
-        }
         let id = query.single_object()?;
         let now = self.clock.now();
         let object = self.objects.get(entry, query.collection, id, now)?;
-        Some(page(object.rows, modified, object.expiry))
+        Some(Page {
+            rows: object.rows,
+            modified: Some(modified),
+            as_of,
+            next: None,
+            expiry: object.expiry,
+        })
     }
 
     /// Resolves the writes with an unknown outcome that can no longer be carried out.
@@ -134,15 +164,6 @@ impl<E: Engine> Cached<E> {
     fn unknown(&self) -> MutexGuard<'_, UnknownOutcomes> {
         // No code panics under this lock.
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl User {
-    fn find(&self, name: CollectionName) -> Option<&CollectionSummary> {
-        let at = self
-            .collections
-            .binary_search_by_key(&name, |collection| collection.name);
-        at.ok().map(|at| &self.collections[at])
     }
 }
 
@@ -211,7 +232,8 @@ impl<E: Engine> Engine for Cached<E> {
         if detail == Detail::Full {
             return self.engine.summary(user, detail).await;
         }
-        if let Some((entry, as_of)) = self.lookup(user) {
+        let Lookup { epoch, entry } = self.lookup(user).await;
+        if let Some((entry, as_of)) = entry {
             return Ok(Summary {
                 modified: entry.modified,
                 as_of,
@@ -221,10 +243,11 @@ impl<E: Engine> Engine for Cached<E> {
         self.resolve_unknown();
         let ticket = self.ticket(user);
         let summary = self.engine.summary(user, detail).await?;
-        if let Some(ticket) = ticket {
+        if let (Some(ticket), Some(epoch)) = (ticket, epoch) {
             let entry = User {
                 modified: summary.modified,
                 collections: Arc::clone(&summary.collections),
+                epoch,
                 ends: self.clock.steady_millis() + ENTRY_MILLIS,
             };
             self.users.fill(user, ticket, Arc::new(entry));
@@ -233,7 +256,7 @@ impl<E: Engine> Engine for Cached<E> {
     }
 
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
-        let Some((entry, as_of)) = self.lookup(user) else {
+        let Some((entry, as_of)) = self.lookup(user).await.entry else {
             return self.engine.read(user, query).await;
         };
         if let Some(page) = self.page(&entry, as_of, query) {
@@ -250,13 +273,21 @@ impl<E: Engine> Engine for Cached<E> {
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         self.resolve_unknown();
+        if let Some(agreement) = &self.agreement {
+            // Readers of this process are sent to the engine below, whatever the agreement is.
+            agreement.pass().await?;
+        }
         let pending = Invalidation::begin(self, user);
         let write = Write {
             // Only now: readers that found the entry have announced their time.
             not_before: write.not_before.max(self.announced.next()),
             ..write
         };
-        let written = self.engine.write(user, write).await;
+        let write = self.engine.write(user, write);
+        let written = match &self.agreement {
+            None => write.await,
+            Some(agreement) => agreement.limit(write).await,
+        };
         if !matches!(written, Err(EngineError::OutcomeUnknown(_))) {
             pending.resolve();
         }
@@ -296,6 +327,9 @@ impl<E: Engine> Engine for Cached<E> {
     }
 
     async fn close(&self) {
+        if let Some(agreement) = &self.agreement {
+            agreement.close().await;
+        }
         self.engine.close().await;
     }
 }

@@ -1,8 +1,10 @@
 //! The [`Engine`] trait, and the engines.
 
+pub mod agreement;
 mod announced;
 mod batch_id;
 mod cache;
+mod cache_url;
 mod cached;
 pub mod memory;
 mod open;
@@ -12,6 +14,7 @@ mod purge_debt;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod sql;
 pub mod sqlite;
+mod uncached;
 mod usage;
 mod write_time;
 
@@ -23,12 +26,15 @@ use foxden_model::{SyncTime, UserId};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
+pub use agreement::{Agreement, CacheControl, CacheKind, CacheRow, CacheTimes};
+pub use cache_url::{BadCacheUrl, CacheUrl};
 pub use cached::Cached;
 pub use memory::MemoryEngine;
 pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, open};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use sql::SqlEngine;
 pub use sqlite::{SqliteEngine, SqliteOptions};
+pub use uncached::Uncached;
 pub(crate) use usage::Usage;
 
 /// A store of users' objects.

@@ -13,7 +13,9 @@ use foxden_sql::server::{ServerEngine, ServerLook, ServerUrl};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use super::SqlEngine;
 use super::sqlite::{self, SqliteEngine, SqliteOptions};
-use super::{Engine, MemoryEngine};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::{Agreement, Cached, Uncached};
+use super::{BadCacheUrl, CacheTimes, CacheUrl, Engine, MemoryEngine};
 
 /// The engines, by the beginning of their URLs.
 const SCHEMES: &[&str] = &[
@@ -76,6 +78,10 @@ pub enum BadStoreUrl {
 pub struct OpenOptions {
     /// The folder of an engine that stores files, if its URL names none.
     pub default_folder: PathBuf,
+    /// The cache in front of the engine.
+    pub cache: CacheUrl,
+    /// How long what processes agree on about the cache holds.
+    pub cache_times: CacheTimes,
 }
 
 /// Why an engine was not opened.
@@ -84,6 +90,9 @@ pub enum OpenError {
     /// The SQLite files cannot be used.
     #[error(transparent)]
     Sqlite(#[from] sqlite::OpenError),
+    /// The cache is not one for this engine.
+    #[error("storage.cache: {0}")]
+    Cache(#[from] BadCacheUrl),
     /// The database of the server cannot be used.
     #[error("storage.url: the database {place}")]
     Server {
@@ -102,6 +111,7 @@ pub async fn open(
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 ) -> Result<Arc<dyn Engine>, OpenError> {
+    options.cache.check(url)?;
     match &url.0 {
         Kind::Memory => Ok(Arc::new(MemoryEngine::new(clock, rng))),
         Kind::Sqlite { folder, shards } => {
@@ -114,12 +124,12 @@ pub async fn open(
         }
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         Kind::Server(url) => {
-            let opened = SqlEngine::open(url, clock, rng).await;
+            let opened = SqlEngine::open(url, Arc::clone(&clock), Arc::clone(&rng)).await;
             let engine = opened.map_err(|source| OpenError::Server {
                 place: url.to_string(),
                 source,
             })?;
-            Ok(Arc::new(engine))
+            Ok(with_cache(engine, options, clock, rng))
         }
         // Such a URL is refused when it is read.
         #[cfg(not(any(feature = "postgres", feature = "mysql")))]
@@ -127,6 +137,31 @@ pub async fn open(
             place: url.to_string(),
             source: SqlError::UnknownEngine(url.to_string()),
         }),
+    }
+}
+
+/// Of how many users the local cache holds the times: 7 MB with some twenty collections each.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const LOCAL_USERS: usize = 8192;
+
+/// Puts the cache in front of an engine, or what takes care of the caches of other processes.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn with_cache(
+    engine: SqlEngine,
+    options: &OpenOptions,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Arc<dyn Engine> {
+    let (control, times) = (engine.cache_control(), options.cache_times);
+    match options.cache {
+        CacheUrl::None => {
+            let agreement = Agreement::without_cache(control, times, clock, rng);
+            Arc::new(Uncached::new(engine, agreement))
+        }
+        CacheUrl::Local => {
+            let agreement = Agreement::of_one_process(control, times, Arc::clone(&clock), rng);
+            Arc::new(Cached::agreed(engine, agreement, clock, LOCAL_USERS))
+        }
     }
 }
 
@@ -294,6 +329,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("foxden-{}-open", std::process::id()));
         let options = OpenOptions {
             default_folder: folder.clone(),
+            cache: CacheUrl::None,
+            cache_times: CacheTimes::default(),
         };
         for (text, has_files) in [("memory:", false), ("sqlite:?shards=2", true)] {
             let url: StoreUrl = text.parse().unwrap();

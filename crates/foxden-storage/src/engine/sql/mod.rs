@@ -6,6 +6,7 @@
 //! [`mysql`]) and in few words besides.
 
 mod batch;
+mod cache_row;
 mod commands;
 mod connection;
 mod fault;
@@ -45,6 +46,7 @@ use self::fault::Fault;
 use self::server::Server;
 use self::state::UserState;
 use self::user_queue::UserQueues;
+use super::agreement::CacheControl;
 use super::announced::Announced;
 use super::cache::UserCache;
 use super::purge_debt::{CHUNK_ROWS, PurgeChunk, PurgeDebt, ROW_BYTES};
@@ -64,7 +66,7 @@ const READS_AT_ONCE: usize = 4;
 
 /// Users' objects on a database server. Any number of processes may have the same database open.
 pub struct SqlEngine {
-    server: Server,
+    server: Arc<Server>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     announced: Announced,
@@ -84,7 +86,7 @@ impl SqlEngine {
     /// Connects to a server, checks whether it is fit, and creates or migrates the tables.
     pub async fn open(url: &ServerUrl, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, SqlError> {
         Ok(Self {
-            server: Server::open(url).await?,
+            server: Arc::new(Server::open(url).await?),
             clock,
             rng,
             announced: Announced::nothing(),
@@ -96,6 +98,11 @@ impl SqlEngine {
             debt: Mutex::new(PurgeDebt::none()),
             purge: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// The row by which processes agree on a cache.
+    pub fn cache_control(&self) -> Arc<dyn CacheControl> {
+        Arc::new(cache_row::SqlCacheRow(Arc::clone(&self.server)))
     }
 
     /// Looks at a database as [`Self::open`] would, and changes nothing.

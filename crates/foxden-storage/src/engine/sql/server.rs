@@ -37,8 +37,8 @@ macro_rules! migrations {
 /// The tables, and the one with the version of the others.
 pub(super) const MIGRATIONS: Migrations = Migrations {
     sqlite: &[],
-    postgres: migrations!("postgres": "0001_initial"),
-    mysql: migrations!("mysql": "0001_initial"),
+    postgres: migrations!("postgres": "0001_initial", "0002_cache"),
+    mysql: migrations!("mysql": "0001_initial", "0002_cache"),
     table: "sync_migration",
 };
 

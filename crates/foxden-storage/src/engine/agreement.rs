@@ -1,0 +1,416 @@
+//! What the processes of a store agree on before one of them may answer from a cache.
+//!
+//! The agreement is one row in the store's database ([`CacheRow`]). A cache is *announced* there, *used* once every writer has had the
+//! time to see that, and *paused* by any writer that cannot bar its entries. A process relies on what it last saw for a short time
+//! only: it reads entries within [`CacheTimes::lease`] of a look, and begins writes within [`CacheTimes::write_lease`]. So:
+//!
+//! 1. A write that begins without barring entries has seen the row without a cache less than the write lease before. It lands
+//!    before a cache that was announced since is used.
+//! 2. A writer that meets a cache in use which it cannot bar pauses it, waits until no process reads entries any more, and only then
+//!    writes.
+//! 3. Each announcement has an epoch of its own, and entries of other epochs are never used.
+//!
+//! Nothing runs in the background: a call that finds the last look too old looks itself, and others wait for that.
+
+mod row;
+mod times;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use foxden_model::{Clock, Rng};
+
+use super::EngineError;
+use crate::page::Written;
+
+pub use row::{CacheControl, CacheKind, CacheRow, Phase};
+pub use times::CacheTimes;
+
+/// How often a writer goes on when others change the row at the same time.
+const ATTEMPTS: u32 = 16;
+/// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
+const MOST_PAUSE_MILLIS: i64 = 30_000;
+
+/// The part of one process in the agreement.
+pub struct Agreement {
+    control: Arc<dyn CacheControl>,
+    cache: CacheKind,
+    /// Begins epochs in a cache that processes share.
+    server: Option<Arc<dyn EpochServer>>,
+    times: CacheTimes,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    view: Mutex<Option<View>>,
+    /// The epoch that this process announced last; 0 before.
+    own_epoch: AtomicI64,
+    /// One look or change at a time.
+    turn: tokio::sync::Mutex<Trials>,
+}
+
+/// A cache that processes share.
+#[async_trait]
+pub trait EpochServer: Send + Sync + 'static {
+    /// Marks the cache as the one of this epoch, or says why that is impossible.
+    async fn begin(&self, epoch: i64) -> Result<(), String>;
+}
+
+/// What this process has seen of the agreement.
+#[derive(Clone, Copy)]
+struct View {
+    row: CacheRow,
+    /// When the last look began.
+    looked: i64,
+    /// When the row was first seen like this.
+    first_seen: i64,
+}
+
+/// Announcements of this process.
+#[derive(Default)]
+struct Trials {
+    /// When it may announce its cache again.
+    next: i64,
+    /// How often in a row the cache could not be reached.
+    failures: u32,
+}
+
+/// Leave to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// No process uses a cache.
+    Plain,
+    /// Entries of this epoch are to be barred first.
+    Bar(i64),
+}
+
+impl Agreement {
+    /// The part of a process that has no cache.
+    pub fn without_cache(
+        control: Arc<dyn CacheControl>,
+        times: CacheTimes,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            control,
+            cache: CacheKind::None,
+            server: None,
+            times,
+            clock,
+            rng,
+            view: Mutex::default(),
+            own_epoch: AtomicI64::new(0),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The part of a process that has a cache in its own memory.
+    pub fn of_one_process(
+        control: Arc<dyn CacheControl>,
+        times: CacheTimes,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            cache: CacheKind::Local,
+            ..Self::without_cache(control, times, clock, rng)
+        }
+    }
+
+    /// The part of a process that has a cache which others share.
+    pub fn of_shared_cache(
+        control: Arc<dyn CacheControl>,
+        cache: CacheKind,
+        server: Arc<dyn EpochServer>,
+        times: CacheTimes,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            cache,
+            server: Some(server),
+            ..Self::without_cache(control, times, clock, rng)
+        }
+    }
+
+    /// The epoch whose entries this process may read and fill, if it may. What was found before the call may be used after it if the
+    /// epoch is the same.
+    pub(super) async fn serving(&self) -> Option<i64> {
+        if let Some(view) = self.fresh(self.times.lease) {
+            return self.served(view);
+        }
+        let mut trials = self.turn.lock().await;
+        // Another one may have looked meanwhile.
+        if let Some(view) = self.fresh(self.times.lease) {
+            return self.served(view);
+        }
+        // The engine will tell why the database does not answer.
+        let mut view = self.look().await.ok()?;
+        // It is announced, and used at once if it need not settle.
+        for _ in 0..2 {
+            view = self.advance(view, &mut trials).await;
+        }
+        self.served(view)
+    }
+
+    /// Leave to begin a write now.
+    pub(super) async fn pass(&self) -> Result<Pass, EngineError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.seen_for_writing().await?;
+            match view.row.phase {
+                Phase::Free => return Ok(Pass::Plain),
+                Phase::Paused => self.free(view).await?,
+                Phase::Starting | Phase::On if self.is_ours(view.row) => {
+                    return Ok(Pass::Bar(view.row.epoch));
+                }
+                Phase::Starting | Phase::On => self.object(view, self.foreign(view.row)).await?,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a cache in this process is always within reach")
+    )]
+    /// The cache of an epoch cannot be barred, for this reason: no process is to use it any more.
+    pub(super) async fn cannot_bar(&self, epoch: i64, cause: &str) -> Result<(), EngineError> {
+        match self.view().filter(|view| view.row.epoch == epoch) {
+            Some(view) => self.object(view, cause).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for a write, but not for so long that others rely on its end.
+    pub(super) async fn limit(
+        &self,
+        write: impl Future<Output = Result<Written, EngineError>>,
+    ) -> Result<Written, EngineError> {
+        match tokio::time::timeout(self.times.write_limit, write).await {
+            Ok(written) => written,
+            Err(_) => Err(EngineError::OutcomeUnknown("the write took too long".into())),
+        }
+    }
+
+    /// Withdraws a cache that ends with this process.
+    pub(super) async fn close(&self) {
+        let _turn = self.turn.lock().await;
+        let Some(view) = self.view() else { return };
+        if self.cache == CacheKind::Local && view.row.phase != Phase::Free && self.is_ours(view.row) {
+            // If it fails, the next process waits a little longer.
+            drop(self.control.replace(view.row.version, CacheRow::default()).await);
+        }
+    }
+
+    async fn seen_for_writing(&self) -> Result<View, EngineError> {
+        if let Some(view) = self.fresh(self.times.write_lease) {
+            return Ok(view);
+        }
+        let _turn = self.turn.lock().await;
+        match self.fresh(self.times.write_lease) {
+            Some(view) => Ok(view),
+            None => self.look().await,
+        }
+    }
+
+    /// What was seen within this time.
+    fn fresh(&self, within: Duration) -> Option<View> {
+        let now = self.clock.steady_millis();
+        let view = self.view()?;
+        (now - view.looked < millis(within)).then_some(view)
+    }
+
+    fn served(&self, view: View) -> Option<i64> {
+        (view.row.phase == Phase::On && self.is_ours(view.row)).then_some(view.row.epoch)
+    }
+
+    /// Whether this process can bar the entries of the cache that is announced.
+    fn is_ours(&self, row: CacheRow) -> bool {
+        match self.cache {
+            CacheKind::None => false,
+            CacheKind::Local => self.own_epoch.load(Ordering::SeqCst) == row.epoch,
+            CacheKind::Redis | CacheKind::Memcached => row.cache == self.cache,
+        }
+    }
+
+    /// Why a cache that is announced is not one of this process.
+    fn foreign(&self, row: CacheRow) -> &'static str {
+        match (row.cache, self.cache) {
+            (CacheKind::Local, _) => {
+                "another process serves this store with storage.cache = \"local\", which only a process alone may have"
+            }
+            (_, CacheKind::None | CacheKind::Local) => {
+                "another process of this store has a shared cache, and this one has not"
+            }
+            _ => "the processes of this store name different caches",
+        }
+    }
+
+    /// Looks at the row. To be called in turn.
+    async fn look(&self) -> Result<View, EngineError> {
+        let looked = self.clock.steady_millis();
+        let row = self.control.look().await?;
+        Ok(self.note(row, looked))
+    }
+
+    /// Changes the row unless it has changed; what it is then is seen by the next look. To be called in turn.
+    async fn replace(&self, seen: View, next: CacheRow) -> Result<Option<View>, EngineError> {
+        let began = self.clock.steady_millis();
+        let replaced = self.control.replace(seen.row.version, next).await;
+        if let Ok(true) = replaced {
+            let version = seen.row.version + 1;
+            return Ok(Some(self.note(CacheRow { version, ..next }, began)));
+        }
+        *self.locked_view() = self.view().map(|view| View {
+            looked: i64::MIN / 2,
+            ..view
+        });
+        replaced.map(|_| None)
+    }
+
+    fn note(&self, row: CacheRow, looked: i64) -> View {
+        let mut seen = self.locked_view();
+        let before = *seen;
+        let first_seen = match before {
+            Some(before) if before.row.version == row.version => before.first_seen,
+            _ => self.clock.steady_millis(),
+        };
+        let view = View {
+            row,
+            looked,
+            first_seen,
+        };
+        *seen = Some(view);
+        drop(seen);
+        self.tell(before, view);
+        view
+    }
+
+    /// Logs when the cache begins or ceases to be used.
+    fn tell(&self, before: Option<View>, now: View) {
+        let cache = self.cache.name();
+        let was_used = before.is_some_and(|before| self.served(before).is_some());
+        match (was_used, self.served(now).is_some()) {
+            (false, true) => tracing::info!(cache, "the cache is in use"),
+            (true, false) => tracing::warn!(cache, "the cache is not in use any more"),
+            (true, true) | (false, false) => {}
+        }
+        let is_announced = now.row.phase == Phase::Starting && self.is_ours(now.row);
+        if is_announced && before.is_none_or(|before| before.row.version != now.row.version) {
+            let seconds = self.times.settle.as_secs();
+            tracing::info!(cache, seconds, "the cache is announced, and used after that time");
+        }
+    }
+
+    /// Announces this process's cache, or begins to use one that was announced. To be called in turn.
+    async fn advance(&self, view: View, trials: &mut Trials) -> View {
+        let now = self.clock.steady_millis();
+        let next = match view.row.phase {
+            Phase::Free if self.cache != CacheKind::None && now >= trials.next => self.announce(trials).await,
+            Phase::Starting
+                if self.is_ours(view.row) && now - view.first_seen >= millis(self.times.settle) =>
+            {
+                trials.failures = 0;
+                Some(CacheRow {
+                    phase: Phase::On,
+                    ..view.row
+                })
+            }
+            _ => None,
+        };
+        let Some(next) = next else { return view };
+        match self.replace(view, next).await {
+            Ok(Some(view)) => view,
+            // Others were quicker, or the database does not answer; the next look tells.
+            Ok(None) | Err(_) => view,
+        }
+    }
+
+    /// The row that announces the cache, unless that cannot be reached.
+    async fn announce(&self, trials: &mut Trials) -> Option<CacheRow> {
+        let epoch = self.new_epoch();
+        if let Some(server) = &self.server
+            && let Err(cause) = server.begin(epoch).await
+        {
+            if trials.failures == 0 {
+                tracing::warn!(
+                    cache = self.cache.name(),
+                    cause,
+                    "the cache cannot be used; it is tried again"
+                );
+            }
+            let pause = (1000 << trials.failures.min(5)).min(MOST_PAUSE_MILLIS);
+            trials.failures += 1;
+            trials.next = self.clock.steady_millis() + pause;
+            return None;
+        }
+        // Unless others object, the next time is far off.
+        trials.next = self.clock.steady_millis() + millis(self.times.retry);
+        self.own_epoch.store(epoch, Ordering::SeqCst);
+        Some(CacheRow {
+            phase: Phase::Starting,
+            epoch,
+            cache: self.cache,
+            ..CacheRow::default()
+        })
+    }
+
+    /// Ends the use of a cache that this process cannot bar.
+    async fn object(&self, view: View, cause: &str) -> Result<(), EngineError> {
+        let _turn = self.turn.lock().await;
+        if self.view().is_none_or(|now| now.row.version != view.row.version) {
+            return Ok(());
+        }
+        let phase = match view.row.phase {
+            // No process reads it yet.
+            Phase::Starting => Phase::Free,
+            Phase::On => Phase::Paused,
+            Phase::Free | Phase::Paused => return Ok(()),
+        };
+        let next = CacheRow {
+            phase,
+            ..CacheRow::default()
+        };
+        if self.replace(view, next).await?.is_some() {
+            let cache = view.row.cache.name();
+            tracing::warn!(cache, cause, "this process ends the use of the cache");
+        }
+        Ok(())
+    }
+
+    /// Waits until no process uses a paused cache any more.
+    async fn free(&self, view: View) -> Result<(), EngineError> {
+        let passed = self.clock.steady_millis() - view.first_seen;
+        let left = millis(self.times.hold) - passed;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
+        let _turn = self.turn.lock().await;
+        if self.view().is_some_and(|now| now.row.version == view.row.version) {
+            self.replace(view, CacheRow::default()).await?;
+        }
+        Ok(())
+    }
+
+    fn new_epoch(&self) -> i64 {
+        let mut random = [0; 8];
+        self.rng.fill(&mut random);
+        // Zero is the epoch of no cache.
+        (i64::from_le_bytes(random) & i64::MAX).max(1)
+    }
+
+    fn view(&self) -> Option<View> {
+        *self.locked_view()
+    }
+
+    fn locked_view(&self) -> MutexGuard<'_, Option<View>> {
+        // No code panics under this lock.
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,222 @@
+//! Tests of what processes see of an agreement and when they may read and write.
+
+use std::sync::atomic::AtomicBool;
+
+use foxden_model::{ManualClock, SeededRng};
+
+use super::*;
+
+/// A row in memory, in the place of a database.
+#[derive(Default)]
+struct Row {
+    row: Mutex<CacheRow>,
+    is_away: AtomicBool,
+}
+
+#[async_trait]
+impl CacheControl for Row {
+    async fn look(&self) -> Result<CacheRow, EngineError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(EngineError::Busy);
+        }
+        Ok(*self.row.lock().unwrap())
+    }
+
+    async fn replace(&self, version: i64, next: CacheRow) -> Result<bool, EngineError> {
+        let before = self.look().await?;
+        let is_replaced = before.version == version;
+        if is_replaced {
+            let version = version + 1;
+            *self.row.lock().unwrap() = CacheRow { version, ..next };
+        }
+        Ok(is_replaced)
+    }
+}
+
+struct Store {
+    row: Arc<Row>,
+    clock: Arc<ManualClock>,
+    processes: u64,
+}
+
+const TIMES: CacheTimes = CacheTimes {
+    lease: Duration::from_secs(2),
+    // It is waited for.
+    hold: Duration::from_millis(20),
+    write_lease: Duration::from_secs(15),
+    write_limit: Duration::from_secs(40),
+    settle: Duration::from_secs(80),
+    retry: Duration::from_secs(60),
+};
+
+impl Store {
+    fn new() -> Self {
+        Self {
+            row: Arc::default(),
+            clock: Arc::new(ManualClock::at_millis(1_700_000_000_000)),
+            processes: 0,
+        }
+    }
+
+    fn process(&mut self, cache: CacheKind) -> Agreement {
+        self.processes += 1;
+        let rng = Arc::new(SeededRng::new(self.processes));
+        Agreement {
+            cache,
+            ..Agreement::without_cache(self.row.clone(), TIMES, self.clock.clone(), rng)
+        }
+    }
+
+    fn pass_seconds(&self, seconds: i64) {
+        self.clock.advance_millis(seconds * 1000);
+    }
+
+    fn phase(&self) -> Phase {
+        self.row.row.lock().unwrap().phase
+    }
+
+    /// A process whose cache is in use.
+    async fn serving(&mut self, cache: CacheKind) -> (Agreement, i64) {
+        let process = self.process(cache);
+        assert_eq!(process.serving().await, None);
+        self.pass_seconds(81);
+        let epoch = process.serving().await.expect("it has settled");
+        (process, epoch)
+    }
+}
+
+#[tokio::test]
+async fn a_cache_is_announced_before_it_is_used() {
+    let mut store = Store::new();
+    let process = store.process(CacheKind::Local);
+    assert_eq!(process.pass().await.unwrap(), Pass::Plain);
+    // What a writer has seen is older than what a reader goes by.
+    store.pass_seconds(3);
+    for _ in 0..39 {
+        assert_eq!(process.serving().await, None);
+        assert_eq!(store.phase(), Phase::Starting);
+        assert!(matches!(process.pass().await.unwrap(), Pass::Bar(_)));
+        store.pass_seconds(2);
+    }
+    store.pass_seconds(2);
+    let epoch = process.serving().await;
+    assert!(epoch.is_some());
+    assert_eq!(process.pass().await.unwrap(), Pass::Bar(epoch.unwrap()));
+    // The next process need not wait for one that has ended well.
+    process.close().await;
+    assert_eq!(store.phase(), Phase::Free);
+}
+
+#[tokio::test]
+async fn a_writer_that_cannot_bar_ends_the_use_of_the_cache() {
+    for other in [CacheKind::None, CacheKind::Local, CacheKind::Memcached] {
+        for first in [CacheKind::Local, CacheKind::Redis] {
+            let mut store = Store::new();
+            let (cached, epoch) = store.serving(first).await;
+            let writer = store.process(other);
+            assert_eq!(writer.pass().await.unwrap(), Pass::Plain);
+            assert_eq!(store.phase(), Phase::Free);
+            // It had to wait until this one looks again.
+            assert_eq!(cached.serving().await, Some(epoch));
+            store.pass_seconds(2);
+            assert_eq!(cached.serving().await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_writer_objects_to_a_cache_before_it_is_used() {
+    let mut store = Store::new();
+    let (cached, writer) = (store.process(CacheKind::Redis), store.process(CacheKind::None));
+    cached.serving().await;
+    store.pass_seconds(70);
+    assert_eq!(writer.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(store.phase(), Phase::Free);
+    // Then the cache is announced anew, under another epoch.
+    let announced = store.row.row.lock().unwrap().version;
+    store.pass_seconds(11);
+    assert_eq!(cached.serving().await, None);
+    let row = *store.row.row.lock().unwrap();
+    assert_eq!((row.phase, row.version), (Phase::Starting, announced + 1));
+    store.pass_seconds(79);
+    assert_eq!(
+        cached.serving().await,
+        None,
+        "it settles from the new announcement on"
+    );
+}
+
+#[tokio::test]
+async fn processes_with_the_same_shared_cache_use_it_together() {
+    let mut store = Store::new();
+    let (first, epoch) = store.serving(CacheKind::Redis).await;
+    let second = store.process(CacheKind::Redis);
+    assert_eq!(second.serving().await, Some(epoch));
+    assert_eq!(second.pass().await.unwrap(), Pass::Bar(epoch));
+    // One of them loses the cache.
+    second.cannot_bar(epoch, "it is away").await.unwrap();
+    assert_eq!(second.serving().await, None);
+    assert_eq!(store.phase(), Phase::Paused);
+    store.pass_seconds(2);
+    assert_eq!(first.serving().await, None);
+    // This may be the first look of a process: it waits, too.
+    assert_eq!(first.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(store.phase(), Phase::Free);
+    // An old epoch is paused once.
+    second.cannot_bar(epoch, "it is away").await.unwrap();
+    assert_eq!(store.phase(), Phase::Free);
+}
+
+#[tokio::test]
+async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
+    let mut store = Store::new();
+    let (process, epoch) = store.serving(CacheKind::Redis).await;
+    store.row.is_away.store(true, Ordering::SeqCst);
+    store.pass_seconds(1);
+    assert_eq!(process.serving().await, Some(epoch));
+    store.pass_seconds(1);
+    assert_eq!(process.serving().await, None);
+    assert_eq!(process.pass().await.unwrap(), Pass::Bar(epoch));
+    store.pass_seconds(13);
+    assert!(process.pass().await.is_err());
+    store.row.is_away.store(false, Ordering::SeqCst);
+    assert_eq!(process.serving().await, Some(epoch));
+}
+
+#[tokio::test]
+async fn of_two_processes_with_a_local_cache_none_uses_it_while_both_write() {
+    let mut store = Store::new();
+    let (first, _) = store.serving(CacheKind::Local).await;
+    let second = store.process(CacheKind::Local);
+    for _ in 0..200 {
+        second.pass().await.unwrap();
+        store.pass_seconds(2);
+        assert_eq!(first.serving().await, None);
+        first.pass().await.unwrap();
+        store.pass_seconds(2);
+        assert_eq!(second.serving().await, None);
+    }
+    // One of them ends, without a word.
+    drop(second);
+    for _ in 0..80 {
+        first.pass().await.unwrap();
+        first.serving().await;
+        store.pass_seconds(2);
+    }
+    assert!(first.serving().await.is_some());
+}
+
+#[tokio::test]
+async fn the_next_process_takes_over_from_one_that_was_killed() {
+    let mut store = Store::new();
+    let (killed, _) = store.serving(CacheKind::Local).await;
+    drop(killed);
+    let next = store.process(CacheKind::Local);
+    assert_eq!(next.serving().await, None);
+    assert_eq!(store.phase(), Phase::On, "reading alone ends nothing");
+    assert_eq!(next.pass().await.unwrap(), Pass::Plain);
+    store.pass_seconds(2);
+    next.serving().await;
+    store.pass_seconds(81);
+    assert!(next.serving().await.is_some());
+}
