@@ -90,6 +90,7 @@ fn token(user: UserId) -> Token {
         hashed_fxa_uid: None,
         hashed_device_id: None,
         other_uids: &[],
+        backoff_seconds: 0,
     };
     TokenSecrets::new([], SECRET).mint(&claims, &SeededRng::new(2))
 }

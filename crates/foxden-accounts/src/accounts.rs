@@ -19,7 +19,7 @@ use crate::rejected_passwords::RejectedPasswords;
 use crate::security::{EntryPoint, Event, SecurityEvents};
 use crate::shared::Shared;
 use crate::shared::register::RegisterShared;
-use crate::{AccessTokens, CredentialKind, Nodes, SecretToken, Secrets, Unavailable, setting};
+use crate::{AccessTokens, CredentialKind, Nodes, OpenError, SecretToken, Secrets, Unavailable, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
 #[derive(Clone)]
@@ -183,7 +183,7 @@ impl Cost {
 
 impl Accounts {
     /// Opens the accounts: makes the fixed settings at the first start and puts the list of nodes right.
-    pub async fn open(parts: Parts) -> Result<Self, Unavailable> {
+    pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts {
             database,
             clock,

@@ -170,7 +170,7 @@ impl Accounts {
             for (uid, replaced_at, nodeid) in replaced {
                 store::delete_uid(&tx, uid).await?;
                 if let Some(nodeid) = nodeid {
-                    node::release_slot(&tx, nodeid).await?;
+                    node::release_slots(&tx, nodeid, 1).await?;
                     let closing = ClosingStore {
                         uid,
                         nodeid,

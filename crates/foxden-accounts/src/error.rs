@@ -415,12 +415,33 @@ pub enum OperatorError {
     Unavailable(#[from] Unavailable),
 }
 
+/// Why the accounts were not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Say so in the configuration: commands manage the nodes, and it names other ones.
+    #[error(
+        "commands manage the storage nodes of these accounts ({}), and the configuration names others; set tokens.nodes = \
+         \"commands\", or name exactly the same nodes there",
+        if added.is_empty() { "none yet".to_owned() } else { added.join(", ") }
+    )]
+    NodesByCommand {
+        /// The nodes that commands have added.
+        added: Vec<String>,
+    },
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 /// Why the operator's command about a node was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// No node has that address.
     #[error("no such node")]
     Unknown,
+    /// A node with that address is in use.
+    #[error("the node exists")]
+    Exists,
     /// Take the node off the list first: it is in use.
     #[error("the node is listed")]
     Listed,

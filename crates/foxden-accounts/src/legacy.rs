@@ -4,7 +4,8 @@
 //! there on it is handled like any other. An account has several names here, each of them a row: its addresses, their
 //! hashed forms, and a name its owner chose.
 //!
-//! - [`open`]: verifying a password, and the store of old clients
+//! - [`open`]: verifying a password, and opening the store of old clients
+//! - [`store`]: the stores of old clients, and the node of each
 //! - [`change`]: creating an account, changing password and address, deleting it
 //! - [`reset`]: resetting the password with a code
 //! - [`rules`]: the syntax of names, addresses and passwords
@@ -19,6 +20,7 @@ pub mod change;
 pub mod open;
 pub mod reset;
 pub mod rules;
+pub mod store;
 
 pub use rules::{MIN_PASSWORD_BYTES, belongs, is_address, is_hashed_name, is_weak, name_of};
 
@@ -42,6 +44,8 @@ pub enum NodeLookup {
     Unknown,
     /// At this base URL, without a slash at the end.
     At(Arc<str>),
+    /// On the node at this base URL, which is out of service.
+    Down(Arc<str>),
     /// No node has room now.
     NoCapacity,
 }

@@ -54,6 +54,7 @@ pub mod outbox;
 pub mod password;
 mod password_hasher;
 pub mod password_reset;
+mod placement;
 pub mod profile;
 mod punycode;
 mod register;
@@ -78,8 +79,8 @@ pub use device::{AttachedClient, Detach, Device, DeviceOwner, DevicePatch};
 pub use error::{
     ConfirmError, CredentialError, DeviceError, DeviceField, KeyFetchError, LegacyChangeError,
     LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, NodeError, NonceError, OAuthError,
-    OpenStoreError, OperatorError, PasswordError, ProfileError, Replayed, ResetRequestError, SignInError,
-    SignUpError, StateFault, TokenError, TooMany, Unavailable, Unverified,
+    OpenError, OpenStoreError, OperatorError, PasswordError, ProfileError, Replayed, ResetRequestError,
+    SignInError, SignUpError, StateFault, TokenError, TooMany, Unavailable, Unverified,
 };
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
@@ -87,7 +88,7 @@ pub use legacy::{DataLossConsent, LegacyStore, NewLegacyAccount, NodeLookup};
 pub use login::Login;
 pub(crate) use login_attempt::LoginAttempt;
 pub use mail::Mail;
-pub use nodes::{Node, NodeState, Nodes, nodes_of};
+pub use nodes::{Node, NodeOrders, NodeSettings, NodeState, Nodes, nodes_of};
 pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
     RefreshAccess, ScopedKey, TokenRequest,
@@ -117,6 +118,10 @@ pub const MIGRATIONS: foxden_sql::Migrations = foxden_sql::Migrations {
             name: "0002_shared",
             statements: include_str!("../migrations/postgres/0002_shared.sql"),
         },
+        foxden_sql::Migration {
+            name: "0003_nodes",
+            statements: include_str!("../migrations/postgres/0003_nodes.sql"),
+        },
     ],
     mysql: &[
         foxden_sql::Migration {
@@ -126,6 +131,10 @@ pub const MIGRATIONS: foxden_sql::Migrations = foxden_sql::Migrations {
         foxden_sql::Migration {
             name: "0002_shared",
             statements: include_str!("../migrations/mysql/0002_shared.sql"),
+        },
+        foxden_sql::Migration {
+            name: "0003_nodes",
+            statements: include_str!("../migrations/mysql/0003_nodes.sql"),
         },
     ],
     table: "register_version",
@@ -159,5 +168,9 @@ const SQLITE: &[foxden_sql::Migration] = &[
     foxden_sql::Migration {
         name: "0007_shared",
         statements: include_str!("../migrations/sqlite/0007_shared.sql"),
+    },
+    foxden_sql::Migration {
+        name: "0008_nodes",
+        statements: include_str!("../migrations/sqlite/0008_nodes.sql"),
     },
 ];

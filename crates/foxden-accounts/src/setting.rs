@@ -6,7 +6,7 @@ use foxden_model::Rng;
 use foxden_sql::{Database, Fetch, SqlError, Tx};
 
 use crate::register::{node, setting};
-use crate::{NewUsers, Nodes, Unavailable};
+use crate::{NewUsers, Nodes, OpenError, Unavailable};
 
 /// Key of the setting that decides whether accounts without a store are assigned one.
 const NEW_USERS: &str = "new_users";
@@ -31,7 +31,7 @@ pub(crate) async fn prepare(
     nodes: &Nodes,
     new_users: NewUsers,
     now: i64,
-) -> Result<Settings, Unavailable> {
+) -> Result<Settings, OpenError> {
     let prepared = database.transact(|tx| async move {
         let server_id = get_or_generate(&tx, rng, "server_id", "").await?;
         let issuer = get_or_generate(&tx, rng, "issuer", "foxden-").await?;
@@ -48,7 +48,7 @@ pub(crate) async fn prepare(
             sync_url_pattern: sync.pattern,
             legacy_service_id: legacy.id,
         };
-        Ok::<_, Unavailable>((settings, renamed))
+        Ok::<_, OpenError>((settings, renamed))
     });
     let (settings, renamed) = prepared.await?;
     if let Some(renamed) = renamed {

@@ -20,6 +20,8 @@ use crate::AccountId;
 const SIGNATURE: usize = 32;
 /// Characters of a token's key.
 const KEY: usize = 44;
+/// The longest time, a day, for which a token has its owner asked not to sync again.
+const MOST_BACKOFF_SECONDS: u32 = 24 * 60 * 60;
 const SIGNING: &[u8] = b"services.mozilla.com/tokenlib/v1/signing";
 const DERIVE: &[u8] = b"services.mozilla.com/tokenlib/v1/derive/";
 
@@ -56,6 +58,9 @@ pub struct Claims<'a> {
     pub hashed_device_id: Option<&'a str>,
     /// The account's other stores on that node, which share its quota.
     pub other_uids: &'a [UserId],
+    /// Seconds for which the node asks clients not to sync again; 0: it does not ask. A node that does not read the register
+    /// knows it by this alone.
+    pub backoff_seconds: u32,
 }
 
 /// A token as its owner gets it.
@@ -86,6 +91,8 @@ pub struct Verified {
     pub key: TokenKey,
     /// The account's other stores on that node, which share its quota.
     pub other_uids: Box<[UserId]>,
+    /// Seconds for which its owner was to be asked not to sync again when the token was made; 0: not at all.
+    pub backoff_seconds: u32,
 }
 
 /// Why a token was refused.
@@ -126,6 +133,7 @@ impl TokenSecrets {
             hashed_device_id: claims.hashed_device_id,
             salt: &salt,
             other_uids: &other_uids,
+            backoff_seconds: claims.backoff_seconds,
         };
         let mut bytes = statement.to_bytes();
         let signature = hmac::sign(&self.newest.signing, &bytes);
@@ -159,6 +167,7 @@ impl TokenSecrets {
             expires,
             key: secret.key(presented.salt.as_bytes(), id),
             other_uids: presented.other_uids.into_iter().map(UserId).collect(),
+            backoff_seconds: presented.backoff_seconds.min(MOST_BACKOFF_SECONDS),
         })
     }
 
@@ -226,6 +235,13 @@ struct WireClaims<'a> {
     salt: &'a str,
     #[serde(rename = "beside", skip_serializing_if = "<[u64]>::is_empty")]
     other_uids: &'a [u64],
+    #[serde(rename = "backoff", skip_serializing_if = "is_zero")]
+    backoff_seconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl WireClaims<'_> {
@@ -252,6 +268,8 @@ struct VerifiedClaims<'a> {
     hashed_fxa_uid: Option<std::borrow::Cow<'a, str>>,
     #[serde(rename = "beside", default)]
     other_uids: Vec<u64>,
+    #[serde(rename = "backoff", default)]
+    backoff_seconds: u32,
 }
 
 impl VerifiedClaims<'_> {

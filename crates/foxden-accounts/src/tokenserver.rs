@@ -9,7 +9,7 @@ use foxden_sql::{Fetch, Tx};
 use ring::hmac;
 
 use self::request::{Request, StoreHistory};
-use crate::nodes::{choose, insert_store};
+use crate::placement::{Placement, insert_store};
 use crate::register::node::NodeRow;
 use crate::register::store::{ClosingStore, StoreOnNode, StoreRow};
 use crate::register::{account, node, store};
@@ -70,6 +70,8 @@ pub struct Assignment {
     pub hashed_device_id: String,
     /// The account's other stores in use on that node.
     pub other_uids: Vec<UserId>,
+    /// Seconds for which clients of that node are asked not to sync again; 0: they are not asked.
+    pub backoff_seconds: u32,
     /// The store of the former key, which this very request has replaced.
     pub replaced: Option<UserId>,
 }
@@ -168,6 +170,12 @@ impl Accounts {
             return Ok(None);
         }
         request.check(&found)?;
+        if node.downed {
+            return Err(TokenError::NodeDown { node: node.node });
+        }
+        if node.is_draining() {
+            return Ok(None);
+        }
         let is_same = request.client_state == found.current.client_state
             && request.times(&found.current) == (found.current.generation, found.current.keys_changed_at);
         Ok(is_same.then_some((found.current, node)))
@@ -188,24 +196,12 @@ impl Accounts {
         };
         // The latest row is the current one, also where the clock was set back.
         let now = now.max(found.current.created_at);
-        let mut node = node::by_id(tx, found.current.nodeid).await?;
-        let is_lost = found.current.replaced_at.is_some() || node.is_none();
-        if is_lost && found.current.generation < RETIRED {
-            let (row, new_node) = self
-                .insert(
-                    tx,
-                    StoreRow {
-                        created_at: now,
-                        ..found.current.clone()
-                    },
-                    None,
-                )
-                .await?;
-            found.old.push(std::mem::replace(&mut found.current, row));
-            node = Some(new_node);
-        }
+        let (node, is_new) = self.place_current(tx, request, &mut found, now).await?;
         request.check(&found)?;
         let node = node.ok_or(TokenError::NoNode)?;
+        if node.downed {
+            return Err(TokenError::NodeDown { node: node.node });
+        }
         store::replace_others(tx, &found.current, found.current.created_at).await?;
 
         let (generation, keys_changed_at) = request.times(&found.current);
@@ -218,7 +214,7 @@ impl Accounts {
             return Ok(AssignedStore {
                 row: current,
                 node,
-                is_new: is_lost,
+                is_new,
                 replaced: None,
             });
         }
@@ -231,7 +227,7 @@ impl Accounts {
             created_at: now,
             ..current
         };
-        let (row, node) = self.insert(tx, row, Some(node)).await?;
+        let row = insert_store(tx, row, &node).await?;
         store::replace_others(tx, &row, now).await?;
         Ok(AssignedStore {
             row,
@@ -239,6 +235,36 @@ impl Accounts {
             is_new: true,
             replaced,
         })
+    }
+
+    /// The node of the current store, after that was moved or made anew where it is due, and whether it is a new one. Only
+    /// a retired account may have none.
+    async fn place_current(
+        &self,
+        tx: &Tx,
+        request: &Request,
+        found: &mut StoreHistory,
+        now: i64,
+    ) -> Result<(Option<NodeRow>, bool), TokenError> {
+        if found.current.generation == RETIRED {
+            return Ok((node::by_id(tx, found.current.nodeid).await?, false));
+        }
+        let service = self.0.settings.sync_service_id;
+        let place = self.place_store(tx, service, &request.email, Some(&found.current));
+        let (row, node) = match place.await? {
+            Placement::Stays(node) | Placement::Down(node) => return Ok((Some(node), false)),
+            Placement::NoRoom => return Err(TokenError::NoCapacity),
+            Placement::Moved(row, node) => (row, node),
+            Placement::New(node) => {
+                let row = StoreRow {
+                    created_at: now,
+                    ..found.current.clone()
+                };
+                (insert_store(tx, row, &node).await?, node)
+            }
+        };
+        found.old.push(std::mem::replace(&mut found.current, row));
+        Ok((Some(node), true))
     }
 
     /// Closes a store because the account has another key. Its data is unreadable now, so it is emptied at once. The
@@ -292,24 +318,11 @@ impl Accounts {
             nodeid: 0,
             keys_changed_at: Some(request.keys_changed_at).filter(|&time| time != 0),
         };
-        self.insert(tx, row, None).await
-    }
-
-    /// Creates a store on that node, or on the best one.
-    async fn insert(
-        &self,
-        tx: &Tx,
-        row: StoreRow,
-        on: Option<NodeRow>,
-    ) -> Result<(StoreRow, NodeRow), TokenError> {
-        let node = match on {
-            Some(node) => node,
-            None => choose(tx, row.service, None)
-                .await?
-                .ok_or(TokenError::NoCapacity)?,
+        let place = self.place_store(tx, row.service, &row.email, None).await?;
+        let Placement::New(node) = place else {
+            return Err(TokenError::NoCapacity);
         };
-        let row = insert_store(tx, row, &node).await?;
-        Ok((row, node))
+        Ok((insert_store(tx, row, &node).await?, node))
     }
 
     fn assignment(
@@ -339,6 +352,7 @@ impl Accounts {
             hashed_device_id: hashed(&format!("{hashed_fxa_uid}none")),
             hashed_fxa_uid,
             other_uids,
+            backoff_seconds: node.backoff_seconds,
             replaced: None,
         }
     }

@@ -8,6 +8,7 @@ use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts, Shared, SingleProcess};
 use foxden_http::ops::Version;
 use foxden_http::probe::Probe;
+use foxden_http::sync::Backoff;
 use foxden_http::sync::client::NodeRequests;
 use foxden_http::user::exchange::{self, KeyExchange};
 use foxden_http::wire::captcha::Captcha;
@@ -17,11 +18,13 @@ use foxden_sql::Database;
 use foxden_storage::{CacheTimes, OpenOptions, Storage};
 use ring::hmac;
 
+use crate::backoff;
 use crate::chores::history::ChoreHistory;
 use crate::chores::horizon::Horizon;
 use crate::config::Config;
 use crate::config::accounts::CaptchaKind;
 use crate::config::listener::Surface;
+use crate::config::tokens::NodeSource;
 use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
 use crate::exposure::Exposure;
@@ -71,6 +74,8 @@ pub struct App {
     pub horizon: Horizon,
     /// The word by which this server is recognised from outside.
     pub probe: Arc<Probe>,
+    /// Whether clients of the storage are asked to stay away, by all listeners alike.
+    pub backoff: Arc<Backoff>,
 }
 
 /// Dependencies on the environment. Tests replace them.
@@ -179,6 +184,7 @@ impl App {
             chore_history: ChoreHistory::default(),
             horizon: Horizon::open(data.horizon(), &*clock),
             probe: Arc::default(),
+            backoff: Arc::new(backoff::at_start(&config.storage)),
             site,
             clock,
             rng,
@@ -204,6 +210,11 @@ impl App {
         app.exchange = app.exchange(&shared);
         app.captcha = app.captcha(&master, shared);
         Ok(app)
+    }
+
+    /// The accounts of this process, if it reads the register, for whatever purpose.
+    pub fn register_accounts(&self) -> Option<&Accounts> {
+        self.accounts.as_ref().or(self.passwords.as_ref())
     }
 
     /// Whether there is a database of accounts. That of a server is taken to be there.
@@ -296,27 +307,36 @@ impl App {
     }
 
     /// A node that the accounts do not know, by a slip in an address or because their server has not started yet, refuses
-    /// every password: better said at the start.
+    /// every password: better said at the start. So is that there is no node at all.
     async fn look_for_itself(&self, accounts: &Accounts) -> anyhow::Result<()> {
-        let own = self.site.public_url.base();
-        if self.config.keeps_accounts() || accounts.list_nodes().await?.iter().any(|node| node.url == own) {
+        if self.config.keeps_accounts() {
+            let is_by_command = self.config.tokens.nodes == NodeSource::ByCommand;
+            if is_by_command && accounts.list_nodes().await?.is_empty() {
+                tracing::warn!(
+                    "there is no storage node yet, so no browser can sync; add one: foxden node add URL"
+                );
+            }
             return Ok(());
         }
-        tracing::warn!(
-            "node {own} is not in tokens.nodes of the registration server; password log-ins here fail with 401 until it is added"
-        );
+        let own = self.site.public_url.base();
+        if accounts.node_orders(&own).await?.is_none() {
+            tracing::warn!(
+                "node {own} is not in tokens.nodes of the registration server, nor added there with foxden node add; \
+                 password log-ins here fail with 401 until it is added"
+            );
+        }
         Ok(())
     }
 
     /// Where stores are kept. A process that only checks passwords changes nothing about that.
     fn nodes(&self, list: NodeSync) -> Nodes {
-        let listed = &self.config.tokens.nodes;
         if !self.config.keeps_accounts() || list == NodeSync::Keep {
-            Nodes::Unmanaged
-        } else if listed.is_empty() {
-            Nodes::Own(self.site.public_url.base())
-        } else {
-            Nodes::Listed(listed.iter().map(PublicUrl::base).collect())
+            return Nodes::Unmanaged;
+        }
+        match &self.config.tokens.nodes {
+            NodeSource::Own => Nodes::Own(self.site.public_url.base()),
+            NodeSource::Named(listed) => Nodes::Listed(listed.iter().map(PublicUrl::base).collect()),
+            NodeSource::ByCommand => Nodes::ByCommand,
         }
     }
 

@@ -4,7 +4,6 @@ mod listener_service;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -13,19 +12,16 @@ use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LegacyPages, PagesState, ServerStatus, StatusFuture};
 use foxden_http::probe::{self, ProbeState};
-use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
+use foxden_http::sync::{self, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
 use foxden_http::wire::{TaskSpawner, with_and_without_path};
 use foxden_sql::QueryOrigin;
 
 use crate::app::App;
-use crate::config::{self, listener::Surface};
+use crate::config::listener::Surface;
 use crate::tasks::Tasks;
 pub use listener_service::ListenerService;
-
-/// Seconds for which a node in maintenance sends clients away where nothing else is set.
-const MAINTENANCE_SECONDS: u32 = 1800;
 
 /// The way to everything a listener with these surfaces answers.
 pub fn listener_service(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> ListenerService {
@@ -142,7 +138,8 @@ fn sync_state(app: &App, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
         .and_then(|text| HeaderValue::from_str(text).ok());
     Some(SyncState {
         alert,
-        backoff: Arc::new(backoff(rules)),
+        backoff: Arc::clone(&app.backoff),
+        heeds_token_backoff: app.register_accounts().is_none(),
         memory: Arc::clone(&app.memory),
         compresses: rules.compresses,
         verifies_token_node: rules.verifies_token_node,
@@ -151,20 +148,6 @@ fn sync_state(app: &App, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         ..SyncState::new(storage, secrets, site, Arc::clone(&app.clock))
     })
-}
-
-/// Whether clients are sent away, and for how long.
-fn backoff(rules: &config::storage::Storage) -> Backoff {
-    // Clients read whole seconds alone, and half a second is not none.
-    let seconds = |time: Duration| u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-    let wish = rules.backoff.map_or(0, seconds);
-    let backoff = Backoff::default();
-    match (rules.is_in_maintenance, wish) {
-        (false, _) => backoff.ask(wish),
-        (true, 0) => backoff.close(MAINTENANCE_SECONDS),
-        (true, _) => backoff.close(wish),
-    }
-    backoff
 }
 
 fn token_state(app: &App, accounts: &Accounts) -> TokenState {

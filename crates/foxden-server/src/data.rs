@@ -99,7 +99,7 @@ impl DataFolder {
 
     /// Where SQLite keeps accounts.
     pub fn register(&self) -> PathBuf {
-        self.path.join("register.sqlite")
+        register(&self.path)
     }
 
     /// The file with the horizon of the chores.
@@ -116,6 +116,11 @@ impl DataFolder {
     pub fn socket(&self) -> PathBuf {
         socket(&self.path)
     }
+}
+
+/// Where SQLite keeps accounts in this data folder.
+pub fn register(folder: &Path) -> PathBuf {
+    folder.join("register.sqlite")
 }
 
 /// The control socket of the process that serves this folder.

@@ -13,6 +13,7 @@
 //! - [`control`]: commands for the running server; [`messages`]: the texts of their results
 //! - [`mail`]: mail to account owners
 //! - [`node`]: requests to a storage node; [`http_client`]: sends them
+//! - [`backoff`], [`node_orders`]: for how long clients are asked to stay away, and what the register orders this node to say
 //! - [`sharing`]: meets the other processes that serve the same people
 //! - [`listen`]: sockets, connections, the handling of every request
 //! - [`check`]: finds common mistakes of the setup
@@ -25,6 +26,7 @@
 mod allocator;
 mod app;
 mod assemble;
+mod backoff;
 mod calendar;
 mod check;
 mod chores;
@@ -39,6 +41,7 @@ mod log;
 mod mail;
 mod messages;
 mod node;
+mod node_orders;
 mod operations;
 mod queue_depths;
 mod rng;

@@ -32,9 +32,21 @@ pub fn outcome(outcome: &Outcome) -> String {
         Outcome::InvitationRevoked { id } => format!("invitation {id} is taken back"),
         Outcome::NodeStateSet { url, state } => match state {
             NodeState::Accepting => format!("{url} takes users"),
-            NodeState::Draining => format!("{url} takes no new users"),
-            NodeState::Down => format!("{url} is out of service"),
+            NodeState::NoNewUsers => format!("{url} takes no new users, and those it has stay"),
+            NodeState::Draining => {
+                format!("{url} takes no new users, and those it has move to other nodes as they come")
+            }
+            NodeState::Down => format!("{url} is out of service: its users wait, half an hour at a time"),
         },
+        Outcome::NodeAdded { url } => format!("{url} takes users"),
+        Outcome::NodeConfigured { url } => format!("{url} is set; foxden node list shows how"),
+        Outcome::NodeReset { url, stores } => format!(
+            "{}; browsers fill them when they sync next, and the old ones at {url} are emptied",
+            match stores {
+                1 => "1 store begins anew".to_owned(),
+                stores => format!("{stores} stores begin anew"),
+            }
+        ),
         Outcome::NodeRemoved { url, stores } => {
             format!("{url} is struck off; {stores} stores begin anew elsewhere")
         }
@@ -74,6 +86,15 @@ pub fn failure(failure: &Failure) -> String {
             "{url} is where users are sent to; take it out of tokens.nodes of the server that keeps the accounts, restart \
              that, then remove the node"
         ),
+        Failure::NodeExists { url } => {
+            format!("there is a node {url} already; foxden node set changes what is set for it")
+        }
+        Failure::InvalidNode { url, cause } => format!("{url} is no address of a node: {cause}"),
+        Failure::NodesAreNamed => {
+            "the configuration says which nodes there are: name the node in tokens.nodes of the server that keeps the \
+             accounts, and restart that; or set tokens.nodes = \"commands\" there, to add and remove nodes by command"
+                .to_owned()
+        }
         Failure::NoCapacity => "no node has capacity for another user".to_owned(),
         Failure::UnknownInvitation { id } => {
             format!("there is no invitation {id}; foxden invite list tells which there are")

@@ -13,7 +13,7 @@ use crate::listen::request_handler::{RequestHandler, RequestIds};
 use crate::listen::socket::Socket;
 use crate::queue_depths::QueueDepths;
 use crate::tasks::{Stopper, Tasks};
-use crate::{assemble, chores, control, listen, mail, sharing};
+use crate::{assemble, chores, control, listen, mail, node_orders, sharing};
 
 /// A running server.
 pub struct Server {
@@ -66,6 +66,7 @@ impl Server {
         }
         mail::deliver::start(app, tasks)?;
         sharing::start(app, tasks);
+        node_orders::start(app, tasks);
         if let Some(accounts) = app.accounts.clone() {
             let stopping = tasks.clone();
             tasks.supervise("the memory of password hashes", move || {

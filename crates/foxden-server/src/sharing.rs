@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks for other processes until the program stops, if this process uses a register that others may use.
 pub fn start(app: &App, tasks: &Tasks) {
-    let Some(accounts) = app.accounts.as_ref().or(app.passwords.as_ref()) else {
+    let Some(accounts) = app.register_accounts() else {
         return;
     };
     let shared = Arc::clone(accounts.shared());

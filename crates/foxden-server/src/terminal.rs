@@ -87,6 +87,13 @@ pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// The columns of the terminal that standard output is; `None` if it is none.
+pub fn stdout_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // Some pseudo-terminals do not know.
+    Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
+}
+
 /// Whether standard output may be coloured.
 pub fn stdout_has_colour() -> bool {
     stdout_is_terminal() && !environment::refuses_colour()

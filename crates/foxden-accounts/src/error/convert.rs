@@ -5,8 +5,8 @@ use foxden_sql::SqlError;
 use super::{
     ConfirmError, CredentialError, DeviceError, FirstStoreError, InvalidAddress, KeyFetchError,
     LegacyChangeError, LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, NameError,
-    NodeError, OAuthError, OpenStoreError, OperatorError, PasswordError, ProfileError, ResetRequestError,
-    SignInError, SignUpError, StaleLogin, TooMany, Unavailable,
+    NodeError, OAuthError, OpenError, OpenStoreError, OperatorError, PasswordError, ProfileError,
+    ResetRequestError, SignInError, SignUpError, StaleLogin, TooMany, Unavailable,
 };
 
 impl From<SqlError> for Unavailable {
@@ -34,7 +34,8 @@ macro_rules! from {
 }
 
 from! {
-    SqlError => LimitError SignUpError LegacySignUpError ResetRequestError OperatorError NodeError NameError StaleLogin:
+    SqlError => LimitError SignUpError LegacySignUpError ResetRequestError OperatorError NodeError NameError StaleLogin
+        OpenError:
         |error| Self::Unavailable(error.into());
     // The account was removed while the request was on its way.
     SqlError => LegacyLoginError LegacyResetError: |error| match error {

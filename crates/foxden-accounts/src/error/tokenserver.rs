@@ -31,6 +31,14 @@ pub enum TokenError {
     /// No node has room.
     #[error("no node has room")]
     NoCapacity,
+    /// Try again later: the node of the store is out of service.
+    #[error(
+        "the operator has marked the node {node} as down; its users wait until foxden node up, remove or reset"
+    )]
+    NodeDown {
+        /// Its address.
+        node: String,
+    },
     /// A retired user has no node any more.
     #[error("the retired user has no node")]
     NoNode,

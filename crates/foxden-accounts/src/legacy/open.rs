@@ -1,29 +1,23 @@
-//! Verifying a plain password, and the store of old clients.
+//! Verifying a plain password, and opening the store of old clients.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use foxden_model::UserId;
-use foxden_sql::{Fetch, QueryOrigin, SqlError, Tx};
+use foxden_sql::{QueryOrigin, SqlError, Tx};
 
-use super::{LegacyStore, NodeLookup};
+use super::LegacyStore;
 use crate::address::normal;
 use crate::credential_cache::{CacheEpoch, CacheKey, CachedResult, ChangePage, LoginFailure, VerifiedLogin};
-use crate::error::FirstStoreError;
 use crate::limits::RateLimitKey;
 use crate::login::VerifiedPassword;
 use crate::login_attempt::AttemptKeys;
-use crate::nodes::{choose, insert_store};
-use crate::register::account::{self, AccountRow};
-use crate::register::node::NodeRow;
-use crate::register::store::{self, StoreOnNode, StoreRow};
-use crate::register::{change, node};
+use crate::register::account;
+use crate::register::change;
 use crate::rejected_passwords::Disclosure;
 use crate::security::{Event, EventKind};
 use crate::stretch::Stretched;
 use crate::{
-    AccountId, Accounts, ClientInfo, LegacyLoginError, LimitError, NewUsers, OpenStoreError, SignUp,
-    Unavailable, setting,
+    AccountId, Accounts, ClientInfo, LegacyLoginError, LimitError, OpenStoreError, SignUp, Unavailable,
 };
 
 /// A verified plain password, with its stretched form.
@@ -93,70 +87,6 @@ impl Accounts {
         }
         self.check_and_count_network(RateLimitKey::Enumeration, client)?;
         Ok(self.name_exists(name).await?)
-    }
-
-    /// Finds the node of the store for old clients by a name, and creates the store if there is none. Any client may
-    /// ask, so no store is created for an account whose address was never confirmed: an unknown client could keep such
-    /// an account from being removed.
-    pub async fn node_of(&self, name: &str, client: &ClientInfo) -> Result<NodeLookup, LimitError> {
-        let row = match self.find_named(name, client).await {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(NodeLookup::Unknown),
-            Err(refused @ LimitError::TooMany(_)) => {
-                // A single node is the same answer for every name: it reveals nothing, and old clients go on.
-                let only = node::only(&self.0.database, self.0.settings.legacy_service_id).await?;
-                return only.map_or(Err(refused), |only| Ok(NodeLookup::At(only.node.into())));
-            }
-            Err(error) => return Err(error),
-        };
-        if row.disabled {
-            let found = self.find_legacy_store(&self.0.database, row.uid).await?;
-            return Ok(found.map_or(NodeLookup::NoCapacity, |store| NodeLookup::At(store.node)));
-        }
-        if !row.address_verified && self.0.options.sends_mail {
-            return Ok(self.node_of_claim(row.uid).await?);
-        }
-        match self.legacy_store(row.uid).await {
-            Ok(store) => Ok(NodeLookup::At(Arc::clone(&store.node))),
-            Err(FirstStoreError::NoCapacity) => Ok(NodeLookup::NoCapacity),
-            // Removed since it was looked up.
-            Err(FirstStoreError::AccountGone) => Ok(NodeLookup::Unknown),
-            Err(FirstStoreError::Unavailable(error)) => Err(error.into()),
-        }
-    }
-
-    /// Returns the node of the store, or the one where it would be created by now. The first request with the right
-    /// password creates it.
-    async fn node_of_claim(&self, uid: AccountId) -> Result<NodeLookup, Unavailable> {
-        let (from, service) = (&self.0.database, self.0.settings.legacy_service_id);
-        if let Some(store) = self.find_legacy_store(from, uid).await? {
-            return Ok(NodeLookup::At(store.node));
-        }
-        let has_store = !store::of(from, service, &self.store_name(uid)).await?.is_empty();
-        if !has_store && setting::new_users(from).await? == NewUsers::Refused {
-            return Ok(NodeLookup::NoCapacity);
-        }
-        let best = node::best(from, service, None).await?;
-        Ok(best.map_or(NodeLookup::NoCapacity, |node| NodeLookup::At(node.node.into())))
-    }
-
-    /// Finds an account by name. The answer reveals which accounts exist, so a network may ask for few unknown names.
-    /// It may ask for more known ones, since many devices may share its address.
-    pub(super) async fn find_named(
-        &self,
-        name: &str,
-        client: &ClientInfo,
-    ) -> Result<Option<AccountRow>, LimitError> {
-        self.check_and_count_network(RateLimitKey::Lookup, client)?;
-        let (network, asked_at) = (client.network(), self.steady());
-        self.check_and_count_network(RateLimitKey::Enumeration, client)?;
-        let row = account::by_name(&self.0.database, &normal(name)).await?;
-        if row.is_some() {
-            self.0
-                .limits
-                .refund(RateLimitKey::Enumeration(network), asked_at, self.steady());
-        }
-        Ok(row)
     }
 
     /// Verifies the password, whatever the cache holds. A password that was verified a while ago passes although
@@ -373,88 +303,6 @@ impl Accounts {
     fn refuse(&self, wrong: LoginFailure, name: &str, client: &ClientInfo) -> LegacyLoginError {
         self.emit(&wrong.event(client, name));
         wrong.refusal(name)
-    }
-
-    /// Returns the account's store for old clients, created if there is none.
-    async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, FirstStoreError> {
-        if let Some(store) = self.find_legacy_store(&self.0.database, uid).await? {
-            return Ok(Arc::new(store));
-        }
-        let store = self.transact(|tx| async move { self.create_legacy_store(&tx, uid).await });
-        Ok(Arc::new(store.await?))
-    }
-
-    /// Returns the account's store for old clients, or creates it in this transaction.
-    async fn create_legacy_store(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, FirstStoreError> {
-        if let Some(store) = self.find_legacy_store(tx, uid).await? {
-            return Ok(store);
-        }
-        if account::by_id(tx, uid).await?.is_none() {
-            return Err(FirstStoreError::AccountGone);
-        }
-        let service = self.0.settings.legacy_service_id;
-        let rows = store::of(tx, service, &self.store_name(uid)).await?;
-        if rows.is_empty() && setting::new_users(tx).await? == NewUsers::Refused {
-            return Err(FirstStoreError::NoCapacity);
-        }
-        let node = choose(tx, service, None)
-            .await?
-            .ok_or(FirstStoreError::NoCapacity)?;
-        let row = StoreRow {
-            uid: UserId(0),
-            service,
-            email: self.store_name(uid),
-            generation: 0,
-            client_state: String::new(),
-            // The latest row is the one in use, also where the clock was set back.
-            created_at: rows
-                .iter()
-                .map(|row| row.created_at)
-                .fold(self.millis(), i64::max),
-            replaced_at: None,
-            nodeid: node.id,
-            keys_changed_at: None,
-        };
-        let row = insert_store(tx, row, &node).await?;
-        store::replace_others(tx, &row, row.created_at).await?;
-        Ok(self.legacy_store_at(tx, uid, &row, &node).await?)
-    }
-
-    /// Returns the store in use, if its node still exists.
-    async fn find_legacy_store(
-        &self,
-        from: &impl Fetch,
-        uid: AccountId,
-    ) -> Result<Option<LegacyStore>, Unavailable> {
-        let rows = store::of(from, self.0.settings.legacy_service_id, &self.store_name(uid)).await?;
-        let Some(row) = rows.into_iter().find(|row| row.replaced_at.is_none()) else {
-            return Ok(None);
-        };
-        match node::by_id(from, row.nodeid).await? {
-            Some(node) => Ok(Some(self.legacy_store_at(from, uid, &row, &node).await?)),
-            None => Ok(None),
-        }
-    }
-
-    async fn legacy_store_at(
-        &self,
-        from: &impl Fetch,
-        account: AccountId,
-        row: &StoreRow,
-        node: &NodeRow,
-    ) -> Result<LegacyStore, Unavailable> {
-        let store = StoreOnNode {
-            uid: row.uid,
-            email: &row.email,
-            node: &node.node,
-        };
-        let other_uids = store::other_uids(from, &store).await?;
-        Ok(LegacyStore {
-            account,
-            user: row.uid,
-            node: node.node.as_str().into(),
-            other_uids: other_uids.into(),
-        })
     }
 
     fn cache_key(&self, name: &str, password: &str) -> CacheKey {

@@ -1,5 +1,7 @@
 //! Rows of stores: those that the tokenserver assigns, and those that are to be emptied.
 
+use std::collections::BTreeMap;
+
 use foxden_model::UserId;
 use foxden_sql::{Fetch, FromValue, Row, SqlError, Tx, Value, values};
 
@@ -104,7 +106,7 @@ pub(crate) async fn replace_others(tx: &Tx, current: &StoreRow, at: i64) -> Resu
 pub(crate) async fn delete(tx: &Tx, store: &StoreRow) -> Result<(), SqlError> {
     tx.execute("DELETE FROM users WHERE uid = ?", values![Uid(store.uid)])
         .await?;
-    node::release_slot(tx, store.nodeid).await
+    node::release_slots(tx, store.nodeid, 1).await
 }
 
 /// Returns the stores that were replaced before `before`, without those on nodes that are down: the uid, the time of
@@ -137,24 +139,81 @@ pub(crate) struct ClosingStore {
     pub(crate) last_expiry: i64,
 }
 
-/// Schedules a store to be emptied at once, and again when its last token has expired.
+/// Schedules a store to be emptied at once, and again when its last token has expired. A store never lies elsewhere than
+/// where it was closed first.
 pub(crate) async fn close(tx: &Tx, closing: &ClosingStore) -> Result<(), SqlError> {
-    let uid = Uid(closing.uid);
-    tx.execute("DELETE FROM closed_store WHERE uid = ?", values![uid])
+    let ClosingStore {
+        uid,
+        nodeid,
+        is_removed,
+        last_expiry,
+    } = *closing;
+    let statement = "UPDATE closed_store SET is_removed = ?, due = 0, last_expiry = ? WHERE uid = ?";
+    let known = tx
+        .execute(statement, values![is_removed, last_expiry, Uid(uid)])
         .await?;
-    let statement =
-        "INSERT INTO closed_store (uid, is_removed, due, last_expiry, nodeid) VALUES (?, ?, 0, ?, ?)";
-    tx.execute(
-        statement,
-        values![
-            Uid(closing.uid),
-            closing.is_removed,
-            closing.last_expiry,
-            closing.nodeid
-        ],
-    )
-    .await?;
+    if known == 0 {
+        let statement =
+            "INSERT INTO closed_store (uid, is_removed, due, last_expiry, nodeid) VALUES (?, ?, 0, ?, ?)";
+        tx.execute(statement, values![Uid(uid), is_removed, last_expiry, nodeid])
+            .await?;
+    }
     Ok(())
+}
+
+/// The highest uid that was given out.
+pub(crate) async fn last_uid(from: &impl Fetch) -> Result<UserId, SqlError> {
+    let uid: Uid = super::one(from, "SELECT COALESCE(MAX(uid), 0) FROM users", vec![]).await?;
+    Ok(uid.0)
+}
+
+/// Returns stores in use on a node, up to that uid.
+pub(crate) async fn in_use(
+    from: &impl Fetch,
+    nodeid: i64,
+    last: UserId,
+    limit: u32,
+) -> Result<Vec<UserId>, SqlError> {
+    let statement =
+        "SELECT uid FROM users WHERE nodeid = ? AND replaced_at IS NULL AND uid <= ? ORDER BY uid LIMIT ?";
+    uids(
+        from.fetch_all(statement, values![nodeid, Uid(last), limit])
+            .await?,
+    )
+}
+
+/// Takes a store off its node, so that its owner gets another one.
+pub(crate) async fn unassign(tx: &Tx, uid: UserId) -> Result<(), SqlError> {
+    let statement = "UPDATE users SET nodeid = ? WHERE uid = ?";
+    tx.execute(statement, values![node::NOWHERE, Uid(uid)]).await?;
+    Ok(())
+}
+
+/// The stores of each node by its id: those in use, and those that are still to be emptied.
+pub(crate) async fn counts(from: &impl Fetch) -> Result<BTreeMap<i64, StoreCounts>, SqlError> {
+    let mut counts = BTreeMap::<i64, StoreCounts>::new();
+    let statement = "SELECT nodeid, COUNT(*) FROM users WHERE replaced_at IS NULL GROUP BY nodeid";
+    for mut row in from.fetch_all(statement, vec![]).await? {
+        counts.entry(row.take(0)?).or_default().in_use += row.take::<u64>(1)?;
+    }
+    // A store may be scheduled to be emptied, and its row wait for the end of the day that it is kept.
+    let statement = "SELECT u.nodeid, COUNT(*) FROM users u LEFT JOIN closed_store c ON c.uid = u.uid
+        WHERE u.replaced_at IS NOT NULL AND c.uid IS NULL GROUP BY u.nodeid";
+    for mut row in from.fetch_all(statement, vec![]).await? {
+        counts.entry(row.take(0)?).or_default().to_empty += row.take::<u64>(1)?;
+    }
+    let statement = "SELECT nodeid, COUNT(*) FROM closed_store WHERE nodeid IS NOT NULL GROUP BY nodeid";
+    for mut row in from.fetch_all(statement, vec![]).await? {
+        counts.entry(row.take(0)?).or_default().to_empty += row.take::<u64>(1)?;
+    }
+    Ok(counts)
+}
+
+/// The stores of a node.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct StoreCounts {
+    pub(crate) in_use: u64,
+    pub(crate) to_empty: u64,
 }
 
 /// Returns when the last tokens for the owner's closed stores expire, in ascending order and after `now` only. A time

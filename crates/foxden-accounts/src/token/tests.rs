@@ -28,6 +28,7 @@ fn claims() -> Claims<'static> {
         hashed_fxa_uid: Some("4d00ecae64b98dd7dc7dea68d0dd615d"),
         hashed_device_id: Some("3a41cccbdd666ebc4199f1f9d1249d44"),
         other_uids: &[],
+        backoff_seconds: 0,
     }
 }
 
@@ -93,6 +94,20 @@ fn a_token_carries_the_account_s_other_stores() {
     let verified = secrets(SECRET).verify(&token.id).unwrap();
     assert_eq!(*verified.other_uids, [UserId(7), UserId(9)]);
     assert!(secrets(SECRET).verify(ID).unwrap().other_uids.is_empty());
+}
+
+/// A node that has nothing but the shared secret asks its clients to stay away because their tokens say so.
+#[test]
+fn a_token_carries_for_how_long_its_owner_is_asked_to_stay_away() {
+    for (given, seen) in [(600, 600), (u32::MAX, 86_400)] {
+        let claims = Claims {
+            backoff_seconds: given,
+            ..claims()
+        };
+        let token = secrets(SECRET).mint(&claims, &Salt);
+        assert_eq!(secrets(SECRET).verify(&token.id).unwrap().backoff_seconds, seen);
+    }
+    assert_eq!(secrets(SECRET).verify(ID).unwrap().backoff_seconds, 0);
 }
 
 #[test]

@@ -277,7 +277,14 @@ async fn without_room_there_is_no_node_and_no_store() {
         .unwrap();
     ctx.open(ANN, PASSWORD).await.unwrap();
     ctx.accounts.set_node_state(NODE, NodeState::Down).await.unwrap();
-    assert_eq!(ctx.legacy_node(ANN).await, NODE, "its users stay there");
+    assert_eq!(
+        ctx.accounts
+            .node_of(ANN, &crate::context::local_client())
+            .await
+            .unwrap(),
+        NodeLookup::Down(NODE.into()),
+        "its users wait"
+    );
     assert_eq!(ctx.shown_node(NODE).await.state, NodeState::Down);
     assert!(matches!(
         ctx.accounts.set_node_state(ONE, NodeState::Down).await,

@@ -27,10 +27,10 @@ impl Backoff {
         self.is_down.load(Ordering::Relaxed)
     }
 
-    /// Returns the seconds to tell a client: up to a twentieth more, and at least five, so that clients do not all
-    /// return at once. The last digits of the clock, `millis`, are random enough.
-    pub(super) fn seconds(&self, millis: impl FnOnce() -> i64) -> Option<u32> {
-        let seconds = self.seconds.load(Ordering::Relaxed);
+    /// Returns the seconds to tell a client, of which its token says `asked`: up to a twentieth more, and at least five, so
+    /// that clients do not all return at once. The last digits of the clock, `millis`, are random enough.
+    pub(super) fn seconds(&self, asked: u32, millis: impl FnOnce() -> i64) -> Option<u32> {
+        let seconds = self.seconds.load(Ordering::Relaxed).max(asked);
         if seconds == 0 {
             return None;
         }
@@ -47,11 +47,12 @@ mod tests {
     #[test]
     fn a_client_waits_at_least_as_long_as_configured() {
         let backoff = Backoff::default();
-        assert_eq!(backoff.seconds(|| 7), None);
+        assert_eq!(backoff.seconds(0, || 7), None);
+        assert_eq!(backoff.seconds(60, || 0), Some(60));
         for wanted in [1, 5, 1800, u32::MAX] {
             backoff.ask(wanted);
             for millis in [i64::MIN, -1, 0, 7, 1_763_690_000_123, i64::MAX] {
-                let seconds = backoff.seconds(|| millis).unwrap();
+                let seconds = backoff.seconds(0, || millis).unwrap();
                 assert!(
                     (wanted..=wanted.saturating_add((wanted / 20).max(5))).contains(&seconds),
                     "{wanted}: {seconds}"
@@ -64,6 +65,6 @@ mod tests {
     fn a_node_in_maintenance_for_no_time_is_so_for_a_second() {
         let backoff = Backoff::default();
         backoff.close(0);
-        assert!(backoff.is_down() && backoff.seconds(|| 0) == Some(1));
+        assert!(backoff.is_down() && backoff.seconds(0, || 0) == Some(1));
     }
 }

@@ -76,6 +76,7 @@ impl NodeRequests<'_> {
             hashed_fxa_uid: None,
             hashed_device_id: None,
             other_uids: &[],
+            backoff_seconds: 0,
         };
         let token = self.secrets.mint(&claims, self.rng);
         let path = format!("{}/1.5/{user}{resource}", node.path());

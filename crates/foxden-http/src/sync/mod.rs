@@ -78,6 +78,8 @@ pub struct SyncState {
     /// How many seconds a client's clock may differ; `None` means any number, as clients correct their clocks only
     /// roughly.
     pub max_skew_seconds: Option<u32>,
+    /// Whether clients are told to back off where their tokens say so: for a node that does not know better.
+    pub heeds_token_backoff: bool,
     /// Whether a token must have been issued for this very node.
     pub verifies_token_node: bool,
     /// Whether long responses are compressed for clients that accept it. Payloads are encrypted and shrink by a
@@ -101,6 +103,7 @@ impl SyncState {
             alert: None,
             memory: Arc::default(),
             max_skew_seconds: None,
+            heeds_token_backoff: false,
             verifies_token_node: false,
             compresses: false,
             security_events: SecurityEvents::default(),
@@ -192,7 +195,12 @@ fn respond(sync: &SyncState, reply: Reply, parts: &mut Parts) -> Response<Body> 
     let is_compressed = sync.compresses && parts.method == Method::GET;
     let accepts_gzip = is_compressed && accepts_gzip(&headers);
     let now = sync.clock.now();
-    let backoff = sync.backoff.seconds(|| sync.clock.millis());
+    let asked = if sync.heeds_token_backoff {
+        reply.token_backoff
+    } else {
+        0
+    };
+    let backoff = sync.backoff.seconds(asked, || sync.clock.millis());
     let mut response = reply.into_response(headers, now, backoff);
     if let Some(alert) = &sync.alert {
         response.headers_mut().insert(ALERT, alert.clone());
@@ -229,7 +237,7 @@ async fn answer(
         return Err(Refusal::Down { seconds });
     }
     let call = v1_5::Call::open(sync, parts, peer, &target)?;
-    match (method(parts), target.resource) {
+    let mut reply = match (method(parts), target.resource) {
         ("GET", Resource::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
         ("GET", Resource::InfoCounts) => Box::pin(v1_5::info::get_counts(&call)).await,
         ("GET", Resource::InfoUsage) => Box::pin(v1_5::info::get_usage(&call)).await,
@@ -243,7 +251,9 @@ async fn answer(
         ("DELETE", Resource::Object(name, id)) => Box::pin(v1_5::delete_object(&call, name, id)).await,
         ("DELETE", Resource::Store) => Box::pin(v1_5::delete_store(&call)).await,
         _ => Err(Refusal::MethodNotAllowed),
-    }
+    }?;
+    reply.token_backoff = call.token_backoff();
+    Ok(reply)
 }
 
 /// The routing table of Sync 1.0 and 1.1. `fields` receives the route, and the store once it is known.
@@ -310,7 +320,7 @@ fn method(parts: &Parts) -> &str {
 fn maintenance_seconds(sync: &SyncState) -> Option<u32> {
     let is_down = sync.backoff.is_down();
     is_down
-        .then(|| sync.backoff.seconds(|| sync.clock.millis()))
+        .then(|| sync.backoff.seconds(0, || sync.clock.millis()))
         .flatten()
 }
 

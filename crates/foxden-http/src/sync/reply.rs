@@ -79,6 +79,8 @@ pub(super) struct Reply {
     /// The remaining quota, as the dialect prints it.
     pub(super) quota_remaining: Option<String>,
     pub(super) retry_after: Option<u32>,
+    /// Seconds for which the client's token has it asked to stay away; 0: not at all.
+    pub(super) token_backoff: u32,
     /// How callers authenticate, in a 401.
     pub(super) challenge: Option<&'static str>,
     /// The reason of a refusal, for the log.
@@ -98,6 +100,7 @@ impl Reply {
             next_offset: None,
             quota_remaining: None,
             retry_after: None,
+            token_backoff: 0,
             challenge: None,
             why: None,
             body: body.into(),

@@ -55,6 +55,7 @@ fn token_of(user: u64, fxa_uid: &str) -> Token {
         hashed_fxa_uid: None,
         hashed_device_id: None,
         other_uids: &[],
+        backoff_seconds: 0,
     };
     secrets().mint(&claims, &SeededRng::new(2))
 }

@@ -82,6 +82,11 @@ impl<'r> Call<'r> {
         self.user
     }
 
+    /// Seconds for which the client's token has it asked to stay away; 0: not at all.
+    pub(super) fn token_backoff(&self) -> u32 {
+        self.token.token.backoff_seconds
+    }
+
     /// The owner of the memory of bodies and responses.
     fn owner(&self) -> Owner {
         let account = self.token.token.account;

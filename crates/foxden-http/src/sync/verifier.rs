@@ -97,6 +97,7 @@ mod tests {
                 hashed_fxa_uid: None,
                 hashed_device_id: None,
                 other_uids: &[],
+                backoff_seconds: 0,
             };
             secrets.mint(&claims, &rng).id
         };

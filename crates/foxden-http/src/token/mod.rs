@@ -133,6 +133,7 @@ impl TokenState {
             hashed_fxa_uid: Some(&assignment.hashed_fxa_uid),
             hashed_device_id: Some(&assignment.hashed_device_id),
             other_uids: &assignment.other_uids,
+            backoff_seconds: assignment.backoff_seconds,
         };
         self.secrets.mint(&claims, &*self.rng)
     }

@@ -15,6 +15,8 @@ use crate::wire::{AccessLogFields, chain, print_json, set_retry_after};
 
 /// Seconds after which a client may try again.
 const BUSY_SECONDS: u64 = 30;
+/// Seconds after which a client may try again whose node is out of service.
+const DOWN_SECONDS: u64 = 1800;
 
 /// Why no token is issued.
 #[derive(Debug)]
@@ -188,6 +190,7 @@ fn body_of(error: &TokenError) -> ErrorBody<'static> {
         ),
         // The credentials are not refused: a client would throw away good ones.
         TokenError::VerifierUnreachable
+        | TokenError::NodeDown { .. }
         | TokenError::Unavailable(Unavailable::Busy | Unavailable::Database(_)) => ErrorBody::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "error",
@@ -226,6 +229,7 @@ impl IntoResponse for Refusal {
         if error_body.code == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = match &self {
                 Self::Service(TokenError::TooManyKeyChanges { retry_after }) => *retry_after,
+                Self::Service(TokenError::NodeDown { .. }) => DOWN_SECONDS,
                 _ => BUSY_SECONDS,
             };
             set_retry_after(headers, seconds);
@@ -251,6 +255,7 @@ mod tests {
             (TokenError::VerifierUnreachable, 503, Some(30)),
             (TokenError::NoCapacity, 503, Some(30)),
             (TokenError::TooManyKeyChanges { retry_after: 7 }, 503, Some(7)),
+            (TokenError::NodeDown { node: String::new() }, 503, Some(1800)),
             (TokenError::NoNode, 500, None),
             (TokenError::InvalidCredentials, 401, None),
             (TokenError::InvalidGeneration, 401, None),

@@ -81,6 +81,7 @@ pub(super) async fn node(user: &UserState, request: &ApiRequest) -> Result<Respo
     match user.accounts.node_of(&request.name, &request.client_info).await? {
         NodeLookup::At(base) => Ok(answer::text(node_address(&base))),
         NodeLookup::NoCapacity => Ok(answer::null()),
+        NodeLookup::Down(node) => Err(Refusal::NodeDown(node)),
         NodeLookup::Unknown => Err(Refusal::UnknownName),
     }
 }

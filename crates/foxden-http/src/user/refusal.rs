@@ -1,6 +1,7 @@
 //! Refusals in the format of the User API.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -8,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use foxden_accounts::{
     LegacyChangeError, LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, ResetRequestError,
-    TooMany, Unavailable,
+    TokenError, TooMany, Unavailable,
 };
 
 use super::answer;
@@ -50,6 +51,8 @@ pub(super) enum Refusal {
     ForeignPage,
     /// Password resets are not offered.
     ResetsNotSupported,
+    /// The node of the account, by its address, is out of service.
+    NodeDown(Arc<str>),
     /// No account was created.
     SignUp(LegacySignUpError),
     /// The password was not accepted.
@@ -170,6 +173,11 @@ impl Refusal {
             Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
             Self::ForeignPage => "sent by a page from elsewhere".into(),
             Self::ResetsNotSupported => "passwords are not reset here".into(),
+            Self::NodeDown(node) => TokenError::NodeDown {
+                node: node.to_string(),
+            }
+            .to_string()
+            .into(),
             Self::SignUp(error) => chain(error).into(),
             Self::Login(error) => chain(error).into(),
             Self::Change(error) => chain(error).into(),
@@ -199,7 +207,7 @@ impl Refusal {
                 "This server is not known by that name; public_url or other_hosts can name it",
             ),
             Self::ForeignPage => plain_text(StatusCode::FORBIDDEN, "Pages from elsewhere may not send this"),
-            Self::ResetsNotSupported => later(UNABLE_SECONDS),
+            Self::ResetsNotSupported | Self::NodeDown(_) => later(UNABLE_SECONDS),
             Self::SignUp(error) => sign_up(error),
             Self::Login(error) => login(error),
             Self::Change(error) => change(error),

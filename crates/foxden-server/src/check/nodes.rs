@@ -1,34 +1,97 @@
 //! Whether the storage nodes that users are sent to can be reached, share the master secret and the time.
 
+use foxden_accounts::{Node, NodeState};
 use foxden_http::sync::client::ProbeAnswer;
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
 use super::signed::{self, Answer};
-use super::{Finding, date};
+use super::{Finding, date, register, wait_for};
 use crate::app::MasterSecrets;
 use crate::config::Config;
+use crate::config::tokens::NodeSource;
+use crate::data;
 use crate::http_client::HttpClient;
 
 /// Findings about the nodes; none if users are assigned to this server only.
 pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
-    let nodes = &config.tokens.nodes;
-    if nodes.is_empty() || !config.keeps_accounts() {
+    if config.tokens.nodes == NodeSource::Own || !config.keeps_accounts() {
         return Vec::new();
     }
     let Some(secrets) = MasterSecrets::find(config) else {
         return vec![signed::no_secret()];
     };
     let secrets = secrets.token_secrets();
+    let known = read_known(config);
+    let nodes = match (&config.tokens.nodes, &known) {
+        (NodeSource::ByCommand, Some(known)) => added(known),
+        (list, _) => list.named().to_vec(),
+    };
+    let known = known.unwrap_or_default();
+    let mut findings = judge_list(config, &known);
+    let is_down = |node: &PublicUrl| {
+        known
+            .iter()
+            .any(|known| known.url == node.base() && known.state == NodeState::Down)
+    };
     let look_at = |node: &PublicUrl| match signed::request(client, node, &secrets) {
         Ok(answer) => judge(node, &answer, SystemClock.seconds()),
         Err(error) => vec![signed::cannot_reach(
             node,
             &error,
-            "start the node, open its port, or mend tokens.nodes; foxden node down keeps users away until then",
+            "start the node, open its port, or mend tokens.nodes; foxden node down has its users wait until then",
         )],
     };
-    nodes.iter().flat_map(look_at).collect()
+    for node in &nodes {
+        if is_down(node) {
+            findings.push(Finding::warning(
+                format!("the node {node} is marked as down: its users wait"),
+                format!(
+                    "when it is back: foxden node up {node}; if its data are lost: foxden node reset {node}"
+                ),
+            ));
+        } else {
+            findings.extend(look_at(node));
+        }
+    }
+    findings
+}
+
+/// The nodes of the accounts' database; `None` where it cannot be read, which another check says.
+fn read_known(config: &Config) -> Option<Vec<Node>> {
+    let location = config
+        .accounts
+        .register
+        .location(&data::register(&config.server.data_dir));
+    wait_for(register::read(&location)).ok()?.ok()
+}
+
+/// The addresses of the nodes that commands added.
+fn added(known: &[Node]) -> Vec<PublicUrl> {
+    let listed = known.iter().filter(|node| node.is_listed);
+    listed.filter_map(|node| node.url.parse().ok()).collect()
+}
+
+/// Whether there is a node that takes users.
+fn judge_list(config: &Config, known: &[Node]) -> Vec<Finding> {
+    let takes_users = |node: &Node| {
+        let is_full = node.capacity.is_some_and(|capacity| node.load >= capacity);
+        node.is_listed && node.state == NodeState::Accepting && !is_full
+    };
+    let is_by_command = config.tokens.nodes == NodeSource::ByCommand;
+    if known.is_empty() && is_by_command {
+        return vec![Finding::warning(
+            "there is no storage node yet, so no browser can sync",
+            "add one: foxden node add URL",
+        )];
+    }
+    if known.is_empty() || known.iter().any(takes_users) {
+        return Vec::new();
+    }
+    vec![Finding::warning(
+        "no node takes new users: they wait, and those of a node that drains stay there",
+        "foxden node list shows why; foxden node up, set --capacity or a further node changes it",
+    )]
 }
 
 fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {

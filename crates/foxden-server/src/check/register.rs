@@ -53,7 +53,8 @@ fn unreadable(register: &RegisterUrl, error: &anyhow::Error) -> Finding {
     )
 }
 
-async fn read(location: &str) -> anyhow::Result<Vec<Node>> {
+/// The nodes of the accounts in that database.
+pub(super) async fn read(location: &str) -> anyhow::Result<Vec<Node>> {
     let register = Database::open_read_only(location, foxden_accounts::MIGRATIONS).await?;
     let nodes = foxden_accounts::nodes_of(&register).await;
     register.close().await;
@@ -67,15 +68,19 @@ fn judge(config: &Config, nodes: &[Node]) -> Finding {
     let own = url.base();
     match nodes.iter().find(|node| node.url == own) {
         Some(node) if node.state == NodeState::Down => Finding::warning(
-            format!("this node is down for the accounts: {own} gets no new users"),
-            format!("when it is back: foxden node resume {own}, given where accounts are served"),
+            format!("this node is down for the accounts: {own} gets no new users, and those it has wait"),
+            format!("when it is back: foxden node up {own}, given where accounts are served"),
         ),
+        Some(node) if node.state != NodeState::Accepting => Finding::ok(format!(
+            "the accounts can be read; {own} gets no new users, as foxden node drain says"
+        )),
         Some(_) => Finding::ok(format!("the accounts can be read and send users to {own}")),
         None => Finding::error(
             format!(
                 "node {own} is not in tokens.nodes of the registration server: password log-ins here fail with 401"
             ),
-            "name exactly this address in tokens.nodes of the server that keeps the accounts, and restart that",
+            "name exactly this address in tokens.nodes of the server that keeps the accounts, and restart that; or, where that \
+             says \"commands\", run there: foxden node add",
         ),
     }
 }

@@ -185,7 +185,7 @@ fn confirm(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
     let mut typed = String::new();
     io::stdin().read_line(&mut typed)?;
     if typed.trim() != name {
-        bail!("nothing was removed");
+        bail!("nothing was changed");
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Shows responses on a terminal.
 
+mod nodes;
+
 use std::collections::HashMap;
 use std::process::ExitCode;
 
@@ -7,8 +9,8 @@ use anyhow::bail;
 
 use crate::calendar::date_time;
 use crate::control::Response;
-use crate::control::command::{NodeState, Role};
-use crate::control::response::{Chore, Event, Invitation, Node, PendingCode, User};
+use crate::control::command::Role;
+use crate::control::response::{Chore, Event, Invitation, PendingCode, User};
 use crate::messages;
 use crate::terminal::{self, Style, styled};
 
@@ -25,7 +27,7 @@ pub fn response(response: Response) -> anyhow::Result<ExitCode> {
             terminal::print_line(styled(url, Style::Accent));
             terminal::print_line(styled(messages::link(&purpose), Style::Dim));
         }
-        Response::Nodes { nodes } => show_nodes(&nodes),
+        Response::Nodes { nodes: list } => nodes::show(&list),
         Response::Codes { codes } => show_codes(&codes),
         Response::Chores { chores } => show_chores(&chores),
         Response::Probe { .. } => bail!("a probe is not a command"),
@@ -144,31 +146,6 @@ fn show_invitations(invitations: &[Invitation]) {
             styled(fate, Style::Dim),
             styled(role, Style::Warning),
             invitation.note
-        ));
-    }
-}
-
-fn show_nodes(nodes: &[Node]) {
-    if nodes.is_empty() {
-        terminal::print_line(
-            "No node is known yet: the server that makes accounts writes them down when it starts.",
-        );
-    }
-    let widest = nodes.iter().map(|node| node.url.len()).max().unwrap_or(0);
-    for node in nodes {
-        let url = format!("{:widest$}", node.url);
-        let (state, style) = match node.state {
-            NodeState::Accepting if node.is_listed => ("takes users", Style::Good),
-            NodeState::Accepting => ("not in tokens.nodes: takes no new users", Style::Warning),
-            NodeState::Draining => ("draining: takes no new users", Style::Warning),
-            NodeState::Down => ("down", Style::Bad),
-        };
-        terminal::print_line(format_args!(
-            "{}  {}, {} of Sync 1.1  {}",
-            styled(url, Style::Bold),
-            counted(node.users, "user"),
-            node.legacy_users,
-            styled(state, style)
         ));
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use foxden_http::wire::PublicUrl;
 
+use super::tokens::NodeSource;
 use super::*;
 
 fn from_file(text: &str) -> Result<Config, ConfigError> {
@@ -42,7 +43,10 @@ fn the_ready_made_files_are_right() {
     let shared = read(include_str!("../../../../config/shared.toml"));
     let served = [&all, &node, &registration, &shared].map(|config| config.listeners[0].surfaces.len());
     assert_eq!(served, [6, 2, 5, 6]);
-    assert_eq!(registration.tokens.nodes.first(), node.server.public_url.as_ref());
+    assert_eq!(
+        registration.tokens.nodes.named().first(),
+        node.server.public_url.as_ref()
+    );
 }
 
 #[test]
@@ -196,6 +200,10 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
             "tokens.nodes (foxden.toml): node2: it must begin with",
         ),
         (
+            "[tokens]\nnodes = [\"https://node1.example.org\", \"commands\"]\n",
+            "tokens.nodes (foxden.toml): commands: either commands add the nodes, or this list names them",
+        ),
+        (
             "[[listener]]\nsurfaces = [\"mail\"]",
             "listener.0.surfaces (foxden.toml): mail is not a surface",
         ),
@@ -236,8 +244,12 @@ fn a_setting_that_was_renamed_names_the_new_one() {
     );
     let config =
         from_file("[tokens]\nnodes = [\"https://node1.example.org\", \"http://node2/x\"]\n").unwrap();
-    let nodes: Vec<String> = config.tokens.nodes.iter().map(PublicUrl::base).collect();
+    let nodes: Vec<String> = config.tokens.nodes.named().iter().map(PublicUrl::base).collect();
     assert_eq!(nodes, ["https://node1.example.org", "http://node2/x"]);
+    for text in ["nodes = \"commands\"", "nodes = [\"commands\"]"] {
+        let config = from_file(&format!("[tokens]\n{text}\n")).unwrap();
+        assert_eq!(config.tokens.nodes, NodeSource::ByCommand);
+    }
     for (old, new, _) in setting::RENAMED {
         assert!(
             SCHEMA.find(old).is_none() && SCHEMA.find(new).is_some(),

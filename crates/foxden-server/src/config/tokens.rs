@@ -18,10 +18,12 @@ pub const SECTION: Section = Section {
             key: "tokens.nodes",
             kind: Kind::List,
             default: "",
-            help: "The URLs of the storage nodes, if they are other servers with the same master secret. A new user is \
-                   assigned to the node with the fewest users. A node that leaves this list stays known: `foxden node` \
-                   drains and removes it. If one node is known and the list has a single other one, it is the same node with \
-                   a new URL. Without this setting users are assigned to `public_url`.",
+            help: "The URLs of the storage nodes, if they are other servers with the same master secret, or the word \
+                   `\"commands\"`: then `foxden node add` and `foxden node remove` say which there are, without a restart. A \
+                   new user is assigned to the node with the smallest load. A node that leaves this list stays known: \
+                   `foxden node` drains and removes it. If one node is known and the list has a single other one, it is the \
+                   same node with a new URL. Without this setting users are assigned to `public_url`. docs/nodes.md \
+                   explains more.",
         },
         Setting {
             key: "tokens.duration",
@@ -54,8 +56,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where users are sent, and for how long.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// The nodes; none: this server.
-    pub nodes: Vec<PublicUrl>,
+    /// What says which nodes there are.
+    pub nodes: NodeSource,
     /// How long a token holds.
     pub duration: Duration,
     /// Stores of one account that were replaced and that a token may still open.
@@ -64,16 +66,57 @@ pub struct Tokens {
     pub accept_new_users: NewUsers,
 }
 
+/// What says which storage nodes there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeSource {
+    /// Neither configuration nor commands: this server is the only node.
+    Own,
+    /// The configuration.
+    Named(Vec<PublicUrl>),
+    /// Commands.
+    ByCommand,
+}
+
+/// The word for nodes that commands add and remove.
+const COMMANDS: &str = "commands";
+
+impl NodeSource {
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        let wrong =
+            |text: &str, why: &dyn std::fmt::Display| values.wrong("tokens.nodes", format!("{text}: {why}"));
+        let texts = values.list("tokens.nodes");
+        if texts.is_empty() {
+            return Ok(Self::Own);
+        }
+        if texts == [COMMANDS] {
+            return Ok(Self::ByCommand);
+        }
+        if texts.iter().any(|text| text == COMMANDS) {
+            return Err(wrong(
+                COMMANDS,
+                &"either commands add the nodes, or this list names them",
+            ));
+        }
+        let nodes = texts
+            .iter()
+            .map(|text| text.parse().map_err(|error| wrong(text, &error)));
+        Ok(Self::Named(nodes.collect::<Result<_, _>>()?))
+    }
+
+    /// The nodes that the configuration names.
+    pub fn named(&self) -> &[PublicUrl] {
+        match self {
+            Self::Named(nodes) => nodes,
+            Self::Own | Self::ByCommand => &[],
+        }
+    }
+}
+
 impl Tokens {
     /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
-        let nodes = values.list("tokens.nodes");
-        let nodes = nodes.iter().map(|text| {
-            text.parse()
-                .map_err(|error| values.wrong("tokens.nodes", format!("{text}: {error}")))
-        });
         Ok(Self {
-            nodes: nodes.collect::<Result<_, _>>()?,
+            nodes: NodeSource::read(values)?,
             duration: Self::read_duration(values)?,
             max_replaced_stores: values.count("tokens.max_replaced_stores")?,
             accept_new_users: if values.switch("tokens.accept_new_users")? {

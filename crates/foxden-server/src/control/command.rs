@@ -84,12 +84,31 @@ pub enum Command {
     },
     /// List the storage nodes.
     ListNodes,
+    /// Add a storage node.
+    AddNode {
+        /// Its address.
+        url: String,
+        /// What is set for it.
+        settings: NodeSettings,
+    },
+    /// Change what is set for a node.
+    ConfigureNode {
+        /// Its address.
+        url: String,
+        /// What changes.
+        settings: NodeSettings,
+    },
     /// Set whether a node takes users.
     SetNode {
         /// Its address.
         url: String,
         /// Whether it does from now on.
         state: NodeState,
+    },
+    /// Take all stores off a node, so that their owners begin anew.
+    ResetNode {
+        /// Its address.
+        url: String,
     },
     /// Remove a node, and assign its users to others.
     RemoveNode {
@@ -135,10 +154,36 @@ pub enum UserState {
 pub enum NodeState {
     /// It takes new ones.
     Accepting,
-    /// It keeps those it has.
+    /// It keeps those it has, and takes no new ones.
+    NoNewUsers,
+    /// Those it has move to other nodes as they come.
     Draining,
     /// It is out of service.
     Down,
+}
+
+/// What is set for a node. What is missing stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSettings {
+    /// How many stores it takes.
+    #[serde(default)]
+    pub capacity: Option<Capacity>,
+    /// Its share of new users; 100 is usual.
+    #[serde(default)]
+    pub weight: Option<u32>,
+    /// Seconds for which its clients are asked not to sync again; 0: they are not asked.
+    #[serde(default)]
+    pub backoff_seconds: Option<u32>,
+}
+
+/// How many stores a node takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capacity {
+    /// Any number.
+    Unlimited,
+    /// So many.
+    Stores(u32),
 }
 
 impl From<foxden_accounts::Role> for Role {
@@ -163,6 +208,7 @@ impl From<foxden_accounts::NodeState> for NodeState {
     fn from(state: foxden_accounts::NodeState) -> Self {
         match state {
             foxden_accounts::NodeState::Accepting => Self::Accepting,
+            foxden_accounts::NodeState::NoNewUsers => Self::NoNewUsers,
             foxden_accounts::NodeState::Draining => Self::Draining,
             foxden_accounts::NodeState::Down => Self::Down,
         }
@@ -173,8 +219,22 @@ impl From<NodeState> for foxden_accounts::NodeState {
     fn from(state: NodeState) -> Self {
         match state {
             NodeState::Accepting => Self::Accepting,
+            NodeState::NoNewUsers => Self::NoNewUsers,
             NodeState::Draining => Self::Draining,
             NodeState::Down => Self::Down,
+        }
+    }
+}
+
+impl From<NodeSettings> for foxden_accounts::NodeSettings {
+    fn from(settings: NodeSettings) -> Self {
+        Self {
+            capacity: settings.capacity.map(|capacity| match capacity {
+                Capacity::Unlimited => None,
+                Capacity::Stores(stores) => Some(stores),
+            }),
+            weight: settings.weight,
+            backoff_seconds: settings.backoff_seconds,
         }
     }
 }

@@ -82,6 +82,18 @@ async fn operate(app: &App, command: Command) -> Result<Response, OperationError
             nodes::set_state(app, &url, state.into()).await?;
             done(Outcome::NodeStateSet { url, state })
         }
+        Command::AddNode { url, settings } => {
+            let url = nodes::add(app, &url, settings.into()).await?;
+            done(Outcome::NodeAdded { url })
+        }
+        Command::ConfigureNode { url, settings } => {
+            nodes::configure(app, &url, settings.into()).await?;
+            done(Outcome::NodeConfigured { url })
+        }
+        Command::ResetNode { url } => {
+            let stores = nodes::reset(app, &url).await?;
+            done(Outcome::NodeReset { url, stores })
+        }
         Command::RemoveNode { url } => {
             let stores = nodes::remove(app, &url).await?;
             done(Outcome::NodeRemoved { url, stores })

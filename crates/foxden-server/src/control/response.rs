@@ -163,6 +163,23 @@ pub enum Outcome {
         /// Its new state.
         state: NodeState,
     },
+    /// A node was added.
+    NodeAdded {
+        /// Its address.
+        url: String,
+    },
+    /// Something was set for a node.
+    NodeConfigured {
+        /// Its address.
+        url: String,
+    },
+    /// All stores were taken off a node.
+    NodeReset {
+        /// Its address.
+        url: String,
+        /// How many stores begin anew.
+        stores: u64,
+    },
     /// A node was removed.
     NodeRemoved {
         /// Its address.
@@ -214,6 +231,20 @@ pub enum Failure {
         /// Its address.
         url: String,
     },
+    /// The node is in use already.
+    NodeExists {
+        /// Its address.
+        url: String,
+    },
+    /// The text is no address of a node.
+    InvalidNode {
+        /// The text.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The configuration names the nodes.
+    NodesAreNamed,
     /// No other node has room for another store.
     NoCapacity,
     /// No invitation has that number.
@@ -333,6 +364,21 @@ pub struct Node {
     pub users: u64,
     /// Stores of Sync 1.1 there.
     pub legacy_users: u64,
+    /// Stores out of use that are still to be emptied there.
+    #[serde(default)]
+    pub stores_to_empty: u64,
+    /// Stores that count towards its capacity.
+    #[serde(default)]
+    pub load: u64,
+    /// How many stores it takes; without it any number.
+    #[serde(default)]
+    pub capacity: Option<u64>,
+    /// Its share of new users.
+    #[serde(default)]
+    pub weight: u32,
+    /// Seconds for which its clients are asked not to sync again; 0: they are not asked.
+    #[serde(default)]
+    pub backoff_seconds: u32,
 }
 
 /// A code that waits.

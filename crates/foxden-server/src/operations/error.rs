@@ -1,6 +1,7 @@
 //! Why an operation failed.
 
 use foxden_accounts::{NodeError, OperatorError, Unavailable};
+use foxden_http::wire::BadUrl;
 
 use crate::exposure::MakePrivateError;
 
@@ -40,6 +41,24 @@ pub enum OperationError {
         /// Its address.
         url: String,
     },
+    /// The node is in use already.
+    #[error("the node exists")]
+    NodeExists {
+        /// Its address.
+        url: String,
+    },
+    /// The text is no address of a node.
+    #[error("invalid address of a node")]
+    InvalidNode {
+        /// The text.
+        url: String,
+        /// Why not.
+        #[source]
+        cause: BadUrl,
+    },
+    /// The configuration names the nodes.
+    #[error("the configuration names the nodes")]
+    NodesAreNamed,
     /// No other node has room for another store.
     #[error("no node has capacity for another user")]
     NoCapacity,
@@ -100,6 +119,7 @@ impl OperationError {
         let url = url.to_owned();
         match error {
             NodeError::Unknown => Self::UnknownNode { url },
+            NodeError::Exists => Self::NodeExists { url },
             NodeError::Listed => Self::ListedNode { url },
             NodeError::Unavailable(error) => Self::Unavailable(error),
         }

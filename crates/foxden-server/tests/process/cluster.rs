@@ -89,7 +89,20 @@ pub fn file(folder: &Folder, name: &str, label: &str, replacements: &[(&str, &st
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../config")
         .join(name);
-    let mut text = fs::read_to_string(&source).unwrap();
+    let text = fs::read_to_string(&source).unwrap();
+    for (from, _) in replacements {
+        assert!(text.contains(from), "{name} does not say {from}");
+    }
+    let replacements: Vec<_> = replacements
+        .iter()
+        .map(|(from, to)| (*from, (*to).to_owned()))
+        .collect();
+    configured(folder, &text, label, &replacements)
+}
+
+/// This configuration, in which each of these is replaced, under a name of its own.
+pub fn configured(folder: &Folder, text: &str, label: &str, replacements: &[(&str, String)]) -> PathBuf {
+    let mut text = text.to_owned();
     let own = folder.path().display().to_string();
     let usual = [
         ("\"/var/lib/", format!("\"{own}/")),
@@ -98,11 +111,7 @@ pub fn file(folder: &Folder, name: &str, label: &str, replacements: &[(&str, &st
         ("127.0.0.1:5000", "127.0.0.1:0".to_owned()),
         ("127.0.0.1:5001", "127.0.0.1:0".to_owned()),
     ];
-    for (from, to) in replacements {
-        assert!(text.contains(from), "{name} does not say {from}");
-        text = text.replace(from, to);
-    }
-    for (from, to) in &usual {
+    for (from, to) in replacements.iter().chain(&usual) {
         text = text.replace(from, to);
     }
     fs::write(folder.path().join("master_secret"), SECRET).unwrap();

@@ -22,6 +22,7 @@ mod load;
 mod mail;
 mod manners;
 mod memory;
+mod node_states;
 mod nodes;
 mod operator;
 mod peers;

@@ -80,6 +80,11 @@ impl From<foxden_accounts::Node> for Node {
             is_listed: node.is_listed,
             users: node.users,
             legacy_users: node.legacy_users,
+            stores_to_empty: node.stores_to_empty,
+            load: node.load,
+            capacity: node.capacity,
+            weight: node.weight,
+            backoff_seconds: node.backoff_seconds,
         }
     }
 }
@@ -121,6 +126,12 @@ impl From<OperationError> for Failure {
             OperationError::InvalidAddress { address } => Self::InvalidAddress { address },
             OperationError::UnknownNode { url } => Self::UnknownNode { url },
             OperationError::ListedNode { url } => Self::ListedNode { url },
+            OperationError::NodeExists { url } => Self::NodeExists { url },
+            OperationError::InvalidNode { url, cause } => Self::InvalidNode {
+                url,
+                cause: cause.to_string(),
+            },
+            OperationError::NodesAreNamed => Self::NodesAreNamed,
             OperationError::NoCapacity => Self::NoCapacity,
             OperationError::UnknownInvitation { id } => Self::UnknownInvitation { id },
             OperationError::NotFirst => Self::NotFirst,

@@ -32,6 +32,10 @@ fn every_outcome_and_failure_is_read_as_it_was_written() {
             url: "http://node".to_owned(),
             state: NodeState::Draining,
         },
+        Outcome::NodeReset {
+            url: "http://node".to_owned(),
+            stores: 1,
+        },
         Outcome::NodeRemoved {
             url: "http://node".to_owned(),
             stores: 3,
