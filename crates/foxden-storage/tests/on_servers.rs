@@ -103,6 +103,8 @@ on_servers! {
     a_write_that_arrives_after_its_connection_was_cut_changes_nothing_more;
     a_part_whose_answer_was_lost_is_in_its_batch_once;
     service_returns_with_the_server;
+    /// After a cut in the network nothing comes, not even an end.
+    a_check_does_not_wait_for_ever;
     processes_create_the_tables_at_once;
     /// As a later version does while this one still serves.
     another_process_adds_a_column;
@@ -355,9 +357,13 @@ async fn objects_are_found_by_their_key() {
 }
 
 async fn wait_for_scans(store: &TestStore, index: &str) {
-    while scans(store, index).await == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let looked = async {
+        while scans(store, index).await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), looked).await;
+    found.unwrap_or_else(|_| panic!("{index} is not searched"));
 }
 
 /// How often an index was searched.
@@ -412,6 +418,15 @@ async fn service_returns_with_the_server(server: TestServer) {
     assert_eq!(ctx.payload("bookmarks", "a").await, "one");
     ctx.put("bookmarks", "a", "two").await;
     ctx.engine.check().await.expect("it serves");
+}
+
+async fn a_check_does_not_wait_for_ever(server: TestServer) {
+    let store = Box::pin(TestStore::new(server)).await;
+    store.ctx.engine.check().await.expect("it serves");
+    store.proxy.set(Weather::Swallows);
+    let checked = tokio::time::timeout(Duration::from_secs(60), store.ctx.engine.check()).await;
+    let checked = checked.expect("there is an answer");
+    assert!(matches!(checked, Err(EngineError::Unavailable(_))), "{checked:?}");
 }
 
 async fn processes_create_the_tables_at_once(server: TestServer) {

@@ -83,6 +83,10 @@ impl Process {
 
     fn children(&self) -> Result<Vec<Self>> {
         let mut children = Vec::new();
+        if !self.is_running() {
+            // Another process may have its number, and children.
+            return Ok(children);
+        }
         for entry in fs::read_dir("/proc")? {
             let pid = entry?.file_name().to_string_lossy().parse();
             let Ok(pid) = pid else { continue };
@@ -263,6 +267,7 @@ mod tests {
             ..process.clone()
         };
         assert!(!earlier.end("KILL", Duration::from_secs(60)).unwrap());
+        assert!(earlier.children().unwrap().is_empty());
         assert!(process.is_running());
         process.end("KILL", Duration::from_secs(60)).unwrap();
         child.wait().unwrap();

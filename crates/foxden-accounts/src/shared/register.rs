@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
@@ -29,6 +30,8 @@ const PURGE: i64 = 30_000;
 const PURGED: u32 = 1000;
 /// How many such transactions a round has for what was used once: with a round each second they remove more than comes.
 const PURGES: u32 = 4;
+/// How long the purge of a round may take.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much later what was used once is removed, for clocks that differ.
 pub(crate) const LATE: i64 = 60 * 60_000;
 /// The same of values, which are larger.
@@ -201,16 +204,20 @@ impl RegisterShared {
         let values = self
             .database
             .transact(|tx| async move { rows::purge_values(&tx, wall - VALUES_LATE, PURGED).await });
-        let mut is_left = values.await? >= u64::from(PURGED);
+        // What keeps one kind from going keeps no other one.
+        let values = values.await;
+        let is_full = |rows: u64| rows >= u64::from(PURGED);
+        let mut is_left = values.as_ref().is_ok_and(|rows| is_full(*rows));
         for _ in 0..PURGES {
             let used = self
                 .database
                 .transact(|tx| async move { rows::purge_used(&tx, wall - LATE, PURGED).await });
-            if used.await? < u64::from(PURGED) {
+            if !is_full(used.await?) {
                 break;
             }
             is_left = true;
         }
+        values?;
         if is_left {
             // The next round goes on, so that no more rows come than go.
             round.purged_at = now - PURGE;
@@ -343,9 +350,6 @@ impl Shared for RegisterShared {
             self.tell_counts(&mut round, now).await?;
         }
         self.hear_counts(&mut round).await?;
-        if has_peers {
-            self.purge(&mut round, now).await?;
-        }
         let gone = round.peers.gone(now);
         if !gone.is_empty() {
             let gone = &gone;
@@ -359,8 +363,11 @@ impl Shared for RegisterShared {
         }
         if !has_peers {
             self.alone_until.store(now + LEASE, Ordering::Relaxed);
+            return Ok(());
         }
-        Ok(())
+        // The others must hear of this process again within seconds, however slow the database is.
+        let purged = tokio::time::timeout(PURGE_TIMEOUT, self.purge(&mut round, now)).await;
+        purged.unwrap_or(Ok(()))
     }
 
     async fn leave(&self) -> Result<(), Unavailable> {

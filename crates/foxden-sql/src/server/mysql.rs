@@ -13,14 +13,14 @@ use crate::{Migration, SqlError};
 
 /// The isolation of each session: without gaps that are locked, writers of different users do not meet.
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// What both servers understand.
+/// What both servers understand. A session that idles ends a little after the pool would close it.
 const SESSION: &str = "autocommit = 1, innodb_lock_wait_timeout = 5, NAMES utf8mb4 COLLATE utf8mb4_bin,
-    sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'";
+    sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00', wait_timeout = 330";
 /// What MariaDB calls it. A write must not land long after its time was given, and rows that were only read are locked, too,
 /// so nothing runs or idles for long.
 const MARIADB: &str = ", max_statement_time = 8, idle_transaction_timeout = 3";
-/// In MySQL only queries can be bounded, and a session that idles ends a little after the pool would close it.
-const MYSQL: &str = ", max_execution_time = 8000, wait_timeout = 330";
+/// In MySQL only queries can be bounded.
+const MYSQL: &str = ", max_execution_time = 8000";
 /// A member of a Galera cluster answers once it knows what the others have committed.
 const GALERA: &str = ", wsrep_sync_wait = 1";
 

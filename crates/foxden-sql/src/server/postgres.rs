@@ -7,7 +7,7 @@ pub(super) mod statements;
 use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use super::pool::{Options, PooledConnection, ServerPool, connect};
+use super::pool::{Options, PooledConnection, ServerPool, connect, in_time};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
 use crate::{Migration, SqlError};
 
@@ -108,7 +108,7 @@ impl PostgresPool {
     /// Whether the server answers and may be written to.
     pub async fn check(&self) -> Result<(), SqlError> {
         let mut connection = self.acquire().await?;
-        match checks::is_writable(&mut connection).await {
+        match in_time(checks::is_writable(&mut connection)).await {
             Ok(true) => {
                 connection.give_back();
                 Ok(())

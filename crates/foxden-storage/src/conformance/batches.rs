@@ -74,6 +74,22 @@ pub async fn parts_count_in_the_order_they_came(ctx: &TestContext) {
     assert_eq!(ctx.payload("bookmarks", "b").await, "11");
 }
 
+/// An object that comes again counts once, also if nothing of it changes: clients send a part again when its answer was lost.
+pub async fn objects_that_come_again_count_once(ctx: &TestContext) {
+    let objects = || [payload("a", "same"), payload("b", "same")];
+    ctx.upsert("bookmarks", [payload("a", "same"), payload("z", "")])
+        .await;
+    for _ in 0..2 {
+        let batch = ctx.open("bookmarks", objects()).await;
+        for _ in 0..9 {
+            ctx.append("bookmarks", &batch, objects()).await;
+        }
+        ctx.write(commit("bookmarks", &batch, objects())).await;
+        let held = ctx.held("bookmarks").await.expect("it is there");
+        assert_eq!((held.count, held.bytes), (3, 8));
+    }
+}
+
 /// The patches of the committing request are applied last.
 pub async fn the_commits_own_patches_count_last(ctx: &TestContext) {
     let batch = ctx

@@ -55,6 +55,7 @@ pub const TESTS: &[Test] = tests! {
     batches: [
         a_batch_is_unseen_until_committed,
         all_objects_of_a_batch_get_one_time,
+        objects_that_come_again_count_once,
         parts_count_in_the_order_they_came,
         the_commits_own_patches_count_last,
         a_patch_in_a_batch_keeps_what_is_stored,

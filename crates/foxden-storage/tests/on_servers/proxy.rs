@@ -26,6 +26,8 @@ pub enum Weather {
     DelaysNextQuestion,
     /// A question is on its way that has no client any more. Connections work.
     Delivers,
+    /// No question reaches the server, and no connection is closed.
+    Swallows,
     /// All connections are closed, and new ones, too.
     Down,
 }
@@ -113,6 +115,7 @@ async fn carry(
                 let kept = tail.len().saturating_sub(7);
                 tail.drain(..kept);
                 match now {
+                    Weather::Swallows => continue,
                     Weather::LosesNextQuestion => {
                         weather.send_replace(Weather::Fair);
                         return;

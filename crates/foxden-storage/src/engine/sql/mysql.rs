@@ -8,7 +8,6 @@ use super::fault::Fault;
 use super::id_list::{padded, padded_ids, placeholders};
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals, flag};
 use super::transaction::UserTransaction;
-use crate::engine::Corrupt;
 
 /// The sizes of statements. A statement is prepared for each size on each connection, so that there are few; any number of rows is a
 /// sum of some.
@@ -16,6 +15,9 @@ const SIZES: [usize; 5] = [100, 32, 8, 3, 1];
 
 /// The columns of an object without its payload, as [`OldRow`] reads them.
 const OLD_COLUMNS: &str = "id, modified, sortindex, expiry, parent_id, predecessor_id, size";
+
+/// What a replaced row adds to `LAST_INSERT_ID` besides its size: more than all sizes of a transaction.
+const REPLACED_ROW: u64 = 1 << 40;
 
 /// An object's row without its payload.
 struct OldRow {
@@ -56,8 +58,9 @@ fn statements<'c, 'a>(changes: &'c [ObjectChange<'a>]) -> impl Iterator<Item = &
     })
 }
 
-/// The same for plain changes: the statement keeps what they do not give, and of the rows that it replaces the server tells how many
-/// they are, and the sum of their sizes as the last "inserted id".
+/// The same for plain changes: the statement keeps what they do not give, and how many rows it replaces, and the sum
+/// of their sizes, the server tells as the last "inserted id". The number of changed rows would not do: the server counts a row that stays
+/// as it was like a new one.
 async fn upsert_plain(
     transaction: &mut UserTransaction,
     target: ObjectTarget,
@@ -85,7 +88,8 @@ async fn upsert_plain(
         let sql = format!(
             "INSERT INTO sync_object (uid, collection, id, modified, size, payload{columns}) VALUES {}
              ON DUPLICATE KEY UPDATE modified = VALUES(modified),
-             size = VALUES(size) + 0 * LAST_INSERT_ID(LAST_INSERT_ID() + size), payload = VALUES(payload){update}",
+             size = VALUES(size) + 0 * LAST_INSERT_ID(LAST_INSERT_ID() + {REPLACED_ROW} + size),
+             payload = VALUES(payload){update}",
             placeholders(&row, all.len())
         );
         let mut args = Vec::with_capacity(all.len() * (6 + changes.given.iter().count()) + kept);
@@ -101,24 +105,18 @@ async fn upsert_plain(
                 Arg::Bytes(Some(payload.as_bytes())),
             ]);
             args.extend(changes.given.iter().map(|field| value(field, change)));
-            totals.bytes += size;
+            totals += Totals {
+                objects: 1,
+                bytes: size,
+            };
         }
         args.extend((0..kept).map(|_| int(target.time.now.hundredths())));
         let executed = transaction.connection.execute(&sql, &args).await?;
-        totals.objects += added(all.len(), executed.rows)?;
-        totals.bytes -= transaction.bytes_replaced(&executed)?;
+        let replaced = transaction.replaced(&executed);
+        totals.objects -= (replaced / REPLACED_ROW).cast_signed();
+        totals.bytes -= (replaced % REPLACED_ROW).cast_signed();
     }
     Ok(totals)
-}
-
-/// The number of objects among `given` that were not there: the server counts one row for each of them and two for each other one,
-/// since every write changes the time.
-fn added(given: usize, rows: u64) -> Result<i64, Fault> {
-    let added = (2 * given as u64).checked_sub(rows);
-    let added = added.filter(|added| *added <= given as u64);
-    added
-        .and_then(|added| i64::try_from(added).ok())
-        .ok_or_else(|| Corrupt("the number of changed rows").into())
 }
 
 const fn value<'a>(field: ObjectField, change: &ObjectChange<'a>) -> Arg<'a> {

@@ -142,7 +142,8 @@ async fn single(
              o.predecessor_id, o.payload
              FROM sync_user u LEFT JOIN sync_collection c ON c.uid = u.uid AND c.name = ?
              LEFT JOIN LATERAL (
-                 SELECT * FROM sync_object o WHERE o.uid = c.uid AND o.collection = c.number AND o.id = ?
+                 SELECT o.modified, o.sortindex, o.expiry, o.id, o.parent_id, o.predecessor_id, o.payload
+                 FROM sync_object o WHERE o.uid = c.uid AND o.collection = c.number AND o.id = ?
                  AND (o.expiry IS NULL OR o.expiry > ?) OFFSET 0
              ) o ON true
              WHERE u.uid = ?"

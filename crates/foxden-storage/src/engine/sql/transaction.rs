@@ -27,9 +27,9 @@ pub(super) struct UserTransaction {
     began: i64,
     /// The statements that are sent together with the commit. They consist of numbers and of names that need no quoting.
     script: String,
-    /// The bytes that upserts have replaced: what `LAST_INSERT_ID` is.
+    /// What `LAST_INSERT_ID` is: the rows that upserts have replaced, and their sizes.
     #[cfg(feature = "mysql")]
-    bytes_replaced: u64,
+    replaced: u64,
 }
 
 impl UserTransaction {
@@ -90,7 +90,7 @@ impl UserTransaction {
             began: steady_millis(),
             script: String::new(),
             #[cfg(feature = "mysql")]
-            bytes_replaced: 0,
+            replaced: 0,
             state,
         })
     }
@@ -194,13 +194,11 @@ impl UserTransaction {
         executed.map(drop)
     }
 
-    /// The bytes that an upsert has replaced. It adds them to the value of `LAST_INSERT_ID`, which the server tells if anything was
-    /// replaced.
+    /// What an upsert has added to `LAST_INSERT_ID`. The server tells its value if anything was added.
     #[cfg(feature = "mysql")]
-    pub(super) fn bytes_replaced(&mut self, upsert: &Executed) -> Result<i64, Fault> {
-        let now = upsert.last_insert_id.max(self.bytes_replaced);
-        let replaced = now - std::mem::replace(&mut self.bytes_replaced, now);
-        i64::try_from(replaced).map_err(|_| Corrupt("the sizes of objects").into())
+    pub(super) fn replaced(&mut self, upsert: &Executed) -> u64 {
+        let now = upsert.last_insert_id.max(self.replaced);
+        now - std::mem::replace(&mut self.replaced, now)
     }
 
     /// Deletes objects of a collection by their ids.
