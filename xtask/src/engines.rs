@@ -4,11 +4,14 @@
 //! `up` leaves them running until `down`. [`run`] starts others, which end with the process that asked for them: so
 //! `cargo xtask test` leaves no server behind, also when it is killed.
 
+mod cluster;
 mod files;
+mod galera;
 mod mariadb;
 mod memcached;
 mod pgbouncer;
 mod postgres;
+mod postgres_pair;
 mod process;
 mod redis;
 mod server;
@@ -28,6 +31,7 @@ use mariadb::MariaDb;
 use memcached::Memcached;
 use pgbouncer::PgBouncer;
 use postgres::Postgres;
+use postgres_pair::{Primary, Standby};
 use process::Process;
 use redis::Redis;
 use server::Server;
@@ -37,20 +41,34 @@ use state::State;
 /// Every kind of database server and of cache server.
 pub const SERVERS: [&dyn Server; 4] = [&Postgres, &MariaDb, &Redis, &Memcached];
 
+/// Servers that make up clusters: they start together.
+const CLUSTERS: [&dyn Server; 5] = [
+    &galera::ALL[0],
+    &galera::ALL[1],
+    &galera::ALL[2],
+    &Primary,
+    &Standby,
+];
+
 /// What stands before one of them, and is started by its name alone.
 const POOLERS: [&dyn Server; 1] = [&PgBouncer];
 
 const USAGE: &str = "\
-usage: cargo xtask engines up|down|status [NAME...]
+usage: cargo xtask engines up|down|status [--clusters] [NAME...]
 
   up             start servers for the tests, and print the variables that name them:
                  set -a; eval \"$(cargo xtask engines up)\"; set +a
   down           end them and delete their files
   status         print which run
 
-Without names they are postgres, mariadb, redis and memcached. pgbouncer stands before the PostgreSQL that
+Without names they are postgres, mariadb, redis and memcached. With --clusters they are three members of a
+Galera cluster of MariaDB (galera1, galera2, galera3), and a PostgreSQL that acknowledges nothing before its
+standby has it (postgres-primary, postgres-standby). pgbouncer stands before the PostgreSQL that
 FOXDEN_TEST_POSTGRES names.
 ";
+
+/// Names all servers of clusters.
+const CLUSTERS_FLAG: &str = "--clusters";
 
 /// The last line of [`run`] once every server runs or has failed.
 pub const IS_READY: &str = "ready";
@@ -74,21 +92,28 @@ pub fn command(words: &[&str]) -> Result<bool> {
 }
 
 fn every() -> impl Iterator<Item = &'static dyn Server> {
-    SERVERS.into_iter().chain(POOLERS)
+    SERVERS.into_iter().chain(CLUSTERS).chain(POOLERS)
 }
 
 fn named(names: &[&str]) -> Result<Vec<&'static dyn Server>> {
-    if names.is_empty() {
+    let (flags, names): (Vec<&str>, Vec<&str>) =
+        names.iter().copied().partition(|name| *name == CLUSTERS_FLAG);
+    let mut chosen = if flags.is_empty() {
+        Vec::new()
+    } else {
+        CLUSTERS.to_vec()
+    };
+    if names.is_empty() && flags.is_empty() {
         return Ok(SERVERS.to_vec());
     }
-    let servers = names.iter().map(|name| {
-        let server = every().find(|server| server.name() == *name);
-        server.with_context(|| {
+    for name in names {
+        let server = every().find(|server| server.name() == name);
+        chosen.push(server.with_context(|| {
             let known: Vec<&str> = every().map(Server::name).collect();
             format!("there is no server {name}, only {}", known.join(", "))
-        })
-    });
-    servers.collect()
+        })?);
+    }
+    Ok(chosen)
 }
 
 /// Starts those that do not run yet. Progress goes to the standard error stream, variables to the standard output.
@@ -147,7 +172,7 @@ fn status(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
 
 /// Starts servers of its own, tells the variables, and ends the servers when its input ends: when its parent has closed the pipe
 /// or is gone. Until then it obeys the lines of its input and answers each: `stop NAME`, `kill NAME`, `start NAME` after either,
-/// `pause NAME` and `continue NAME`.
+/// `pause NAME` and `continue NAME`, and `promote NAME` for a standby.
 /// It must be in a process group of its own, else an interrupt of the parent ends it as well.
 fn run(folder: &Path, servers: &[&'static dyn Server]) -> Result<bool> {
     end_forgotten(folder)?;
@@ -193,6 +218,7 @@ fn obey(servers: &mut [(&'static dyn Server, Result<State>)], command: &str) -> 
         "kill" => state.process.kill_with_children(),
         "pause" => state.process.send_with_children("STOP"),
         "continue" => state.process.send_with_children("CONT"),
+        "promote" => start::files(server, state).and_then(|files| server.promote(&files)),
         "start" => start::start_again(server, state).map(|again| *state = again),
         _ => Err(anyhow!("there is no command {what}")),
     };

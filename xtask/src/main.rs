@@ -5,6 +5,7 @@
 //! - [`golden`]: updates the answers of golden conversations
 //! - [`tidy`]: rules that can be checked automatically
 //! - [`engines`]: database servers for the tests
+//! - [`mod@history`]: what clients see while servers fail
 //! - [`packages`]: programs that only the tests need
 //! - [`mod@bench`]: measures a release server
 //! - [`soak`]: an ordinary load together with attacks
@@ -19,6 +20,7 @@ mod ci;
 mod engines;
 mod fuzz;
 mod golden;
+mod history;
 mod packages;
 mod python;
 mod soak;
@@ -39,9 +41,13 @@ usage: cargo xtask <command>
   ci [--long]    formatting, lints, tidy, documents, then the tests; with --long slim builds, too
   tidy           check the rules that can be checked automatically; --update
                  regenerates the generated pages
-  engines up|down|status [NAME...]
-                 start database servers for the tests, end them, or print which run:
-                 postgres, mariadb
+  engines up|down|status [--clusters] [NAME...]
+                 start servers for the tests, end them, or print which run: postgres,
+                 mariadb, redis, memcached, or with --clusters members of clusters
+  history ENGINE [--seed N] [--seconds N]
+                 clients of two processes on one database server while it, the lines to it
+                 and the processes fail; checks every answer. ENGINE is postgres, mariadb,
+                 galera (one member killed, one paused) or failover (to a standby)
   golden [--update] [NAME]
                  run golden conversations, or update their answers
   fuzz [SECS]    fuzz every parser, for so many seconds each
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<bool> {
     match args {
         ["test", rest @ ..] => test::run(rest),
+        ["history", rest @ ..] => history::run(rest),
         ["engines", rest @ ..] => engines::command(rest),
         ["ci"] => ci::run(false),
         ["ci", "--long"] => ci::run(true),

@@ -55,6 +55,12 @@ pub const MARIADB: Program = Program {
     package: "mariadb-server",
     service: Some("mariadb"),
 };
+/// The same server as a member of a cluster, whose library comes with it.
+pub const GALERA: Program = Program {
+    name: "wsrep_sst_rsync",
+    package: "mariadb-server",
+    service: Some("mariadb"),
+};
 /// The pooler before the first of them.
 pub const PGBOUNCER: Program = Program {
     name: "pgbouncer",

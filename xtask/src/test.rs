@@ -33,6 +33,11 @@ const RULES: [&str; 3] = ["--workspace", "--test", "rules"];
 const THAT_MEET: [&str; 5] = ["rivals::", "shared::", "tokenserver::", "account::", "session::"];
 const REGISTERS: [(&str, &str); 2] = [("postgres", "PostgreSQL"), ("mariadb", "MariaDB")];
 
+/// The tests whose calls are written down while servers and processes fail.
+const HISTORIES: &str = "history::";
+/// Those of them with clusters of database servers.
+const CLUSTERS: &str = "clusters::";
+
 /// The variable that names this program to tests that have servers of their own.
 const PROGRAM_OF_SERVERS: &str = "FOXDEN_TEST_XTASK";
 
@@ -111,7 +116,7 @@ impl Run {
             self.fuzz_briefly()?;
             self.end(firefox)?;
             if options.long {
-                let to_tests = ["--ignored", LONG];
+                let to_tests = ["--ignored", LONG, "--skip", CLUSTERS];
                 self.stage("long tests", &mut tests(&["--workspace"], &to_tests))?;
             }
         } else {
@@ -122,8 +127,10 @@ impl Run {
             self.stage("the tests asked for", &mut tests(&["--workspace"], &filters))?;
         }
         if options.clusters {
-            let name = "clusters of database servers";
-            self.tally.skip(name, "there are no tests of them yet");
+            // One after the other: each has several servers.
+            let to_tests = ["--ignored", "--test-threads=1", CLUSTERS];
+            let mut clusters = tests(&["--workspace", "--test", "process"], &to_tests);
+            self.stage("clusters of database servers", &mut clusters)?;
         }
         Ok(())
     }
@@ -175,7 +182,21 @@ impl Run {
             command.env("FOXDEN_TEST_REGISTER", word);
             (format!("accounts on {name}"), command)
         });
-        self.side_by_side(stages.into())
+        let mut stages: Vec<_> = stages.into();
+        stages.extend(self.histories()?);
+        self.side_by_side(stages)
+    }
+
+    /// What clients see while database servers, processes, lines and clocks fail. They wait most of the time.
+    fn histories(&mut self) -> Result<Option<(String, Command)>> {
+        if let Err(what_to_do) = FAKETIME.ensure()? {
+            self.tally
+                .check(&format!("a clock that jumps: {what_to_do}"), false);
+            return Ok(None);
+        }
+        let to_tests = ["--ignored", HISTORIES, "--skip", LONG, "--skip", CLUSTERS];
+        let name = "histories: what clients see while servers and processes fail";
+        Ok(Some((name.to_owned(), tests(&PROGRAM, &to_tests))))
     }
 
     /// Runs the tests of objects and of accounts through a pooler, which gives each transaction another session of PostgreSQL.
@@ -208,7 +229,15 @@ impl Run {
 
     /// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.
     fn whole_program(&mut self) -> Result<()> {
-        let mut to_tests = vec!["--ignored", "--skip", "proxies::", "--skip", LONG];
+        let mut to_tests = vec![
+            "--ignored",
+            "--skip",
+            "proxies::",
+            "--skip",
+            HISTORIES,
+            "--skip",
+            LONG,
+        ];
         for program in [MAIL_SERVER, OPENSSL] {
             if let Err(what_to_do) = program.ensure()? {
                 self.tally
@@ -372,13 +401,15 @@ struct RunningStage {
     output: JoinHandle<Result<(Vec<String>, bool)>>,
 }
 
-fn own_path() -> Result<String> {
+/// The path of this program, for tests that start servers with it.
+pub fn own_path() -> Result<String> {
     let path = std::env::current_exe().context("the path of this program")?;
     let path = path.into_os_string().into_string();
     path.map_err(|path| anyhow!("{} is no UTF-8", path.display()))
 }
 
-fn tests(what: &[&str], to_tests: &[&str]) -> Command {
+/// A call of `cargo test`.
+pub fn tests(what: &[&str], to_tests: &[&str]) -> Command {
     let words = [&["test", "--no-fail-fast"], what, &["--"], to_tests].concat();
     cargo(&words)
 }

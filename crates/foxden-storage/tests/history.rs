@@ -3,8 +3,6 @@
 //!
 //! The clock moves forwards and back meanwhile. Histories with planted faults show what the pass can find.
 
-#[path = "history/check.rs"]
-mod check;
 #[path = "history/load.rs"]
 mod load;
 #[path = "server_engine/mod.rs"]
@@ -18,6 +16,7 @@ use std::sync::Arc;
 
 use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
+use foxden_storage::conformance::history::check;
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
 /// Defines the test of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`. Further attributes follow it.
@@ -29,7 +28,7 @@ macro_rules! explains_its_history {
             let fixture = EngineFixture::new();
             let engine = $open(&fixture).await;
             let history = load::run(fixture, engine).await;
-            check::check(&history).unwrap_or_else(|fault| panic!("{fault}"));
+            check(&history).unwrap_or_else(|fault| panic!("{fault}"));
         }
     };
 }

@@ -13,6 +13,8 @@ use super::system_user::SystemUser;
 
 /// The files of one server, and the user that it runs as.
 pub struct Files {
+    /// The folder of its state, beside those of the others of a cluster.
+    pub home: PathBuf,
     /// The folder with everything but the sockets.
     pub folder: PathBuf,
     /// The folder of Unix sockets: their paths may have about a hundred bytes.
@@ -38,6 +40,7 @@ impl Files {
         make(&sockets, &user)?;
         let password = random_text(12)?;
         Ok(Self {
+            home: wanted.to_owned(),
             folder,
             sockets,
             password,
@@ -133,7 +136,7 @@ fn make(folder: &Path, user: &SystemUser) -> Result<()> {
     user.own(folder)
 }
 
-fn random_text(bytes: usize) -> Result<String> {
+pub fn random_text(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     let mut text = String::new();

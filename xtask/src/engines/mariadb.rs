@@ -37,54 +37,15 @@ impl Server for MariaDb {
     }
 
     fn create(&self, files: &Files) -> Result<()> {
-        let mut create = files.command(&find("mariadb-install-db").context("mariadb-install-db is missing")?);
-        create.args(["--no-defaults", "--skip-test-db", "--skip-name-resolve"]);
-        create.arg(format!("--datadir={}", files.data().display()));
-        prepare(&mut create, "")?;
-        // The anonymous accounts go: for connections from this machine they come before accounts for every machine.
-        let statements = format!(
-            "DELETE FROM mysql.global_priv WHERE User = '';\nFLUSH PRIVILEGES;\n\
-             CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{}';\n\
-             GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n\
-             CREATE DATABASE IF NOT EXISTS {USER};\n",
-            files.password
-        );
-        files.write(STATEMENTS, &statements)?;
-        Ok(())
+        create(files, &files.password)
     }
 
     fn serve(&self, files: &Files, port: u16) -> Result<Command> {
-        let mut command = files.command(&find("mariadbd").context("mariadbd is missing")?);
-        // Settings of the machine do not apply, and what decides about durability stays as it is.
-        command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
-        command.args([
-            "--max-connections=400",
-            "--max-allowed-packet=64M",
-            "--innodb-buffer-pool-size=128M",
-        ]);
-        command.arg(format!("--port={port}"));
-        for (option, path) in [
-            ("datadir", files.data()),
-            ("pid-file", files.folder.join("pid")),
-            ("socket", files.sockets.join("socket")),
-            ("init-file", files.folder.join(STATEMENTS)),
-        ] {
-            command.arg(format!("--{option}={}", path.display()));
-        }
-        Ok(command)
+        serve(files, port)
     }
 
-    /// It greets clients once the statements of the start have run.
     fn has_started(&self, state: &State) -> bool {
-        let Ok(mut stream) = TcpStream::connect(state.address()) else {
-            return false;
-        };
-        let mut greeting = [0; 5];
-        let has_greeted = stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .and_then(|()| stream.read_exact(&mut greeting));
-        // After the length: the version of the protocol.
-        has_greeted.is_ok() && greeting[4] == 10
+        has_started(state)
     }
 
     fn end_signal(&self) -> &'static str {
@@ -92,9 +53,66 @@ impl Server for MariaDb {
     }
 
     fn url(&self, state: &State) -> String {
-        format!("mysql://{USER}:{}@{}/{USER}", state.password, state.address())
+        url(state, &state.password)
     }
 }
 
 /// The file with the statements of the start.
 const STATEMENTS: &str = "start.sql";
+
+/// Creates the data of a new server, whose account has this password.
+pub fn create(files: &Files, password: &str) -> Result<()> {
+    let mut create = files.command(&find("mariadb-install-db").context("mariadb-install-db is missing")?);
+    create.args(["--no-defaults", "--skip-test-db", "--skip-name-resolve"]);
+    create.arg(format!("--datadir={}", files.data().display()));
+    prepare(&mut create, "")?;
+    // The anonymous accounts go: for connections from this machine they come before accounts for every machine.
+    let statements = format!(
+        "DELETE FROM mysql.global_priv WHERE User = '';\nFLUSH PRIVILEGES;\n\
+             CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{password}';\n\
+             GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n\
+             CREATE DATABASE IF NOT EXISTS {USER};\n"
+    );
+    files.write(STATEMENTS, &statements)?;
+    Ok(())
+}
+
+/// The call that serves these files.
+pub fn serve(files: &Files, port: u16) -> Result<Command> {
+    let mut command = files.command(&find("mariadbd").context("mariadbd is missing")?);
+    // Settings of the machine do not apply, and what decides about durability stays as it is.
+    command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
+    command.args([
+        "--max-connections=400",
+        "--max-allowed-packet=64M",
+        "--innodb-buffer-pool-size=128M",
+    ]);
+    command.arg(format!("--port={port}"));
+    for (option, path) in [
+        ("datadir", files.data()),
+        ("pid-file", files.folder.join("pid")),
+        ("socket", files.sockets.join("socket")),
+        ("init-file", files.folder.join(STATEMENTS)),
+    ] {
+        command.arg(format!("--{option}={}", path.display()));
+    }
+    Ok(command)
+}
+
+/// It greets clients once the statements of the start have run.
+pub fn has_started(state: &State) -> bool {
+    let Ok(mut stream) = TcpStream::connect(state.address()) else {
+        return false;
+    };
+    let mut greeting = [0; 5];
+    let has_greeted = stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .and_then(|()| stream.read_exact(&mut greeting));
+    // After the length: the version of the protocol.
+    has_greeted.is_ok() && greeting[4] == 10
+}
+
+/// The address of the database.
+pub fn url(state: &State, password: &str) -> String {
+    format!("mysql://{USER}:{password}@{}/{USER}", state.address())
+}

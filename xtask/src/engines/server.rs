@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::files::Files;
 use super::state::State;
@@ -42,4 +42,14 @@ pub trait Server: Sync {
 
     /// The address of its database for the account [`USER`].
     fn url(&self, state: &State) -> String;
+
+    /// Forgets what the servers of its cluster share, once it has ended.
+    fn forget(&self, _state: &State) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes a standby the primary.
+    fn promote(&self, _files: &Files) -> Result<()> {
+        bail!("it is no standby")
+    }
 }

@@ -54,6 +54,7 @@ pub fn end(server: &dyn Server, state: &State) -> Result<&'static str> {
     let was_killed = state.process.end(server.end_signal(), LIMIT)?;
     delete(&state.files, &state.sockets)?;
     state.delete()?;
+    server.forget(state)?;
     Ok(match (was_running, was_killed) {
         (_, true) => "killed: it did not end by itself",
         (true, false) => "ended",
@@ -77,16 +78,22 @@ pub fn start_again(server: &dyn Server, state: &State) -> Result<State> {
     while !is_free(state.port) && begun.elapsed() < LIMIT {
         sleep(Duration::from_millis(20));
     }
-    let files = Files {
-        folder: state.files.clone(),
-        sockets: state.sockets.clone(),
-        password: state.password.clone(),
-        user: SystemUser::for_server(server.system_user())?,
-    };
+    let files = files(server, state)?;
     let (mut child, state) = spawn(server, &files, &state.folder, state.port)?;
     wait_for(server, &mut child, &state)?;
     take_result(child);
     Ok(state)
+}
+
+/// The files of a server that was started.
+pub fn files(server: &dyn Server, state: &State) -> Result<Files> {
+    Ok(Files {
+        home: state.folder.clone(),
+        folder: state.files.clone(),
+        sockets: state.sockets.clone(),
+        password: state.password.clone(),
+        user: SystemUser::for_server(server.system_user())?,
+    })
 }
 
 /// Serves the files. The chosen port is free, but another program may take it first; then the next is tried.
@@ -152,7 +159,7 @@ fn take_result(mut child: Child) {
 }
 
 /// A port of 127.0.0.1 that nothing uses.
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port of 127.0.0.1 is free")?;
     Ok(socket.local_addr()?.port())
 }

@@ -21,17 +21,17 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// A machine whose clock can be set.
-struct Machine<'a> {
+pub struct Machine<'a> {
     folder: &'a Folder,
 }
 
 impl<'a> Machine<'a> {
-    const fn new(folder: &'a Folder) -> Self {
+    pub const fn new(folder: &'a Folder) -> Self {
         Self { folder }
     }
 
     /// How the program is started there.
-    fn start(&self) -> Start<'a> {
+    pub fn start(&self) -> Start<'a> {
         Start::on(self.folder)
             .set("LD_PRELOAD", library().display().to_string())
             .set("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string())
@@ -41,7 +41,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Sets its clock that many seconds ahead, or behind.
-    fn set(&self, ahead: i64) {
+    pub fn set(&self, ahead: i64) {
         let draft = self.folder.path().join("clock.new");
         fs::write(&draft, format!("{ahead:+}\n")).unwrap();
         fs::rename(&draft, self.file()).unwrap();

@@ -16,6 +16,7 @@ mod clock;
 mod crash;
 mod databases;
 mod held;
+mod history;
 mod legacy;
 mod legacy_flow;
 mod load;

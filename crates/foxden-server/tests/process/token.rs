@@ -12,11 +12,16 @@ const NAMESPACE: &str = "services.mozilla.com/tokenlib/v1/";
 
 /// A token for a user of this node, good for an hour.
 pub fn mint(secret: &str, user: u64, node: &str) -> Credentials {
+    mint_for(secret, user, node, 3600)
+}
+
+/// A token for a user of this node, good for so many seconds.
+pub fn mint_for(secret: &str, user: u64, node: &str, seconds: i64) -> Credentials {
     let salt = hex(&random_bytes(3));
     let payload = serde_json::json!({
         "uid": user,
         "node": node,
-        "expires": SystemClock.seconds() + 3600,
+        "expires": SystemClock.seconds() + seconds,
         "fxa_uid": format!("{user:032x}"),
         "fxa_kid": "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
         "salt": salt,

@@ -16,6 +16,7 @@ pub mod counts;
 pub mod deletion;
 pub mod expiry;
 pub mod guards;
+pub mod history;
 pub mod order;
 pub mod pages;
 pub mod patches;

@@ -1,10 +1,10 @@
 //! Clients that write and read concurrently, and the records of their calls.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foxden_model::{Rng, SeededRng, SyncTime};
+use foxden_storage::conformance::history::{Call, Effect, Event, GuardRecord, Rows, SeenRow};
 use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
 use foxden_storage::{
     BatchId, BatchPart, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, Order, Query, Selection,
@@ -16,73 +16,6 @@ const CLIENTS: u64 = 8;
 const CALLS: u64 = 400;
 pub(crate) const COLLECTIONS: [&str; 2] = ["bookmarks", "history"];
 const OBJECTS: [&str; 4] = ["a", "b", "c", "d"];
-
-/// One call of one client. `start` and `end` count the beginnings and ends of all calls.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) event: Event,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
-    /// A write that succeeded.
-    Wrote {
-        effect: Effect,
-        guard: Option<GuardRecord>,
-        time: SyncTime,
-        before: u64,
-        after: u64,
-    },
-    /// A write that changed nothing.
-    Idle { effect: Effect, time: SyncTime },
-    /// A write that a guard refused.
-    Refused { guard: GuardRecord, modified: SyncTime },
-    /// A commit that came too late.
-    Lost { batch: BatchId },
-    /// A read of a whole collection, as id and payload.
-    Read {
-        collection: &'static str,
-        seen: Option<SyncTime>,
-        rows: Rows,
-        as_of: SyncTime,
-    },
-    /// A summary.
-    Summary {
-        modified: SyncTime,
-        collections: BTreeMap<String, SyncTime>,
-        as_of: SyncTime,
-    },
-}
-
-/// The change of a write.
-#[derive(Clone, Debug)]
-pub(crate) enum Effect {
-    Put {
-        collection: &'static str,
-        rows: Rows,
-        batch: Option<BatchId>,
-    },
-    DeleteObject {
-        collection: &'static str,
-        object: &'static str,
-    },
-    DeleteCollection {
-        collection: &'static str,
-        keeps_name: bool,
-    },
-    DeleteAll,
-}
-
-/// A guard on a collection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GuardRecord {
-    pub(crate) collection: &'static str,
-    pub(crate) since: SyncTime,
-}
-
-pub(crate) type Rows = BTreeMap<String, String>;
 
 /// Runs all clients on one user and returns their calls, with a final read of everything.
 pub(crate) async fn run(fixture: EngineFixture, engine: Arc<dyn Engine>) -> Vec<Call> {
@@ -159,11 +92,12 @@ impl Client {
                     self.put(name, round, Some(guard)).await;
                 }
                 8 => {
-                    let object = OBJECTS[self.draw(OBJECTS.len())];
+                    let object = OBJECTS[self.draw(OBJECTS.len())].to_owned();
                     self.write(
                         Effect::DeleteObject {
                             collection: name,
                             object,
+                            or_refuse: true,
                         },
                         None,
                     )
@@ -184,6 +118,15 @@ impl Client {
         let mut bytes = [0; 2];
         self.rng.fill(&mut bytes);
         usize::from(u16::from_le_bytes(bytes)) % below
+    }
+
+    fn record(&mut self, start: u64, end: u64, event: Event) {
+        self.calls.push(Call {
+            client: self.number,
+            start,
+            end,
+            event,
+        });
     }
 
     fn tick(&self) -> u64 {
@@ -276,12 +219,11 @@ impl Client {
                 effect,
                 guard,
                 time: written.modified,
-                before: written.bytes_before,
-                after: written.bytes_after,
+                bytes: Some((written.bytes_before, written.bytes_after)),
             },
             Ok(written) => Event::Idle {
                 effect,
-                time: written.modified,
+                time: Some(written.modified),
             },
             Err(EngineError::Stale { modified }) => {
                 let guard = guard.expect("only a guard refuses");
@@ -297,7 +239,7 @@ impl Client {
             Err(EngineError::Busy) => return,
             Err(other) => panic!("{other}"),
         };
-        self.calls.push(Call { start, end, event });
+        self.record(start, end, event);
     }
 
     pub(crate) async fn read(&mut self, name: &'static str) {
@@ -311,15 +253,22 @@ impl Client {
         let rows = page
             .rows
             .iter()
-            .map(|row| (row.id.to_owned(), row.payload.to_owned()))
+            .map(|row| {
+                let seen = SeenRow {
+                    payload: row.payload.to_owned(),
+                    modified: row.modified,
+                };
+                (row.id.to_owned(), seen)
+            })
             .collect();
         let event = Event::Read {
             collection: name,
+            newer: None,
             seen: page.modified,
             rows,
-            as_of: page.as_of,
+            as_of: Some(page.as_of),
         };
-        self.calls.push(Call { start, end, event });
+        self.record(start, end, event);
     }
 
     async fn summary(&mut self) {
@@ -333,9 +282,9 @@ impl Client {
         let event = Event::Summary {
             modified: summary.modified,
             collections: collections.collect(),
-            as_of: summary.as_of,
+            as_of: Some(summary.as_of),
         };
-        self.calls.push(Call { start, end, event });
+        self.record(start, end, event);
     }
 }
 
@@ -364,6 +313,7 @@ fn change(effect: &Effect) -> Change {
         Effect::DeleteObject {
             collection: name,
             object,
+            or_refuse,
         } => Change::DeleteObjects {
             collection: collection(name),
             selection: Selection {
@@ -372,7 +322,7 @@ fn change(effect: &Effect) -> Change {
             },
             order: Order::default(),
             limit: None,
-            or_refuse: true,
+            or_refuse: *or_refuse,
         },
         Effect::DeleteCollection {
             collection: name,

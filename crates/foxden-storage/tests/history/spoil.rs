@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use foxden_model::SyncTime;
 use foxden_storage::conformance::EngineFixture;
+use foxden_storage::conformance::history::{
+    Call, Effect, Event, GuardRecord, Rows, SeenRow, SeenRows, check,
+};
 use foxden_storage::{BatchId, MemoryEngine};
 
-use crate::check::check;
-use crate::load::{self, COLLECTIONS, Call, Effect, Event, GuardRecord, Rows};
+use crate::load::{self, COLLECTIONS};
 
 /// Plants a fault in a good history with `spoil`, which returns whether it could, and expects the check to find it.
 async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
@@ -93,7 +95,9 @@ async fn finds_an_as_of_that_hides_a_write() {
     finds(|history| {
         let at = places(history, |event| matches!(event, Event::Summary { .. }));
         match &mut history[at[at.len() / 2]].event {
-            Event::Summary { as_of, .. } => {
+            Event::Summary {
+                as_of: Some(as_of), ..
+            } => {
                 *as_of = as_of.plus_seconds(1000);
                 true
             }
@@ -107,7 +111,10 @@ async fn finds_an_as_of_that_hides_a_write() {
 async fn finds_bytes_added_up_wrongly() {
     finds(
         |history| match writes(history).last().map(|call| &mut call.event) {
-            Some(Event::Wrote { after, .. }) => {
+            Some(Event::Wrote {
+                bytes: Some((_, after)),
+                ..
+            }) => {
                 *after += 1;
                 true
             }
@@ -122,7 +129,7 @@ async fn finds_a_write_that_is_lost() {
     finds(|history| {
         let at = places(
             history,
-            |event| matches!(event, Event::Wrote { before, after, .. } if before != after),
+            |event| matches!(event, Event::Wrote { bytes: Some((before, after)), .. } if before != after),
         );
         history.remove(at[at.len() / 2]);
         true
@@ -160,13 +167,10 @@ fn finds_a_guard_that_did_not_hold() {
 #[test]
 fn finds_a_refusal_without_a_reason() {
     let first = put(0..1, 7, None, None);
-    let refused = |since, modified| Call {
-        start: 2,
-        end: 3,
-        event: Event::Refused {
-            guard: guard(since),
-            modified: at(modified),
-        },
+    let refused = |since, modified| {
+        let guard = guard(since);
+        let modified = at(modified);
+        call(2..3, Event::Refused { guard, modified })
     };
     assert_eq!(check(&[first.clone(), refused(6, 7)]), Ok(()));
     assert!(check(&[first.clone(), refused(7, 7)]).is_err());
@@ -175,13 +179,8 @@ fn finds_a_refusal_without_a_reason() {
 
 #[test]
 fn finds_a_batch_committed_twice_or_lost() {
-    let lost = Call {
-        start: 2,
-        end: 3,
-        event: Event::Lost {
-            batch: BatchId("one".into()),
-        },
-    };
+    let batch = BatchId("one".into());
+    let lost = call(2..3, Event::Lost { batch });
     let first = put(0..1, 7, None, Some("one"));
     assert_eq!(check(&[first.clone(), lost.clone()]), Ok(()));
     assert!(check(&[put(0..1, 7, None, Some("another")), lost]).is_err());
@@ -199,35 +198,158 @@ fn guard(since: i64) -> GuardRecord {
     }
 }
 
-/// A write to the first collection without patches.
-fn put(during: Range<u64>, time: i64, since: Option<i64>, batch: Option<&str>) -> Call {
+fn call(during: Range<u64>, event: Event) -> Call {
     Call {
+        client: 0,
         start: during.start,
         end: during.end,
-        event: Event::Wrote {
-            effect: Effect::Put {
-                collection: COLLECTIONS[0],
-                rows: Rows::new(),
-                batch: batch.map(|batch| BatchId(batch.into())),
-            },
-            guard: since.map(guard),
-            time: at(time),
-            before: 0,
-            after: 0,
-        },
+        event,
     }
+}
+
+/// A write to the first collection without patches.
+fn put(during: Range<u64>, time: i64, since: Option<i64>, batch: Option<&str>) -> Call {
+    let effect = Effect::Put {
+        collection: COLLECTIONS[0],
+        rows: Rows::new(),
+        batch: batch.map(|batch| BatchId(batch.into())),
+    };
+    let event = Event::Wrote {
+        effect,
+        guard: since.map(guard),
+        time: at(time),
+        bytes: Some((0, 0)),
+    };
+    call(during, event)
 }
 
 /// A summary of a store with the first collection, or of an empty one at time zero.
 fn summary(start: u64, modified: i64) -> Call {
     let collections = (modified > 0).then(|| (COLLECTIONS[0].to_owned(), at(modified)));
-    Call {
-        start,
-        end: start + 1,
-        event: Event::Summary {
-            modified: at(modified),
-            collections: collections.into_iter().collect(),
-            as_of: at(modified),
-        },
+    let event = Event::Summary {
+        modified: at(modified),
+        collections: collections.into_iter().collect(),
+        as_of: Some(at(modified)),
+    };
+    call(start..start + 1, event)
+}
+
+/// Writes whose outcome is unknown.
+mod unknown {
+    use super::*;
+
+    fn one(payload: &str) -> Effect {
+        Effect::Put {
+            collection: COLLECTIONS[0],
+            rows: Rows::from([("a".to_owned(), payload.to_owned())]),
+            batch: None,
+        }
+    }
+
+    fn all() -> Effect {
+        Effect::DeleteCollection {
+            collection: COLLECTIONS[0],
+            keeps_name: false,
+        }
+    }
+
+    fn unknown(during: Range<u64>, effect: Effect) -> Call {
+        call(during, Event::Unknown { effect, guard: None })
+    }
+
+    fn wrote(during: Range<u64>, effect: Effect, time: i64) -> Call {
+        let event = Event::Wrote {
+            effect,
+            guard: None,
+            time: at(time),
+            bytes: None,
+        };
+        call(during, event)
+    }
+
+    fn deleted(during: Range<u64>, time: i64) -> Call {
+        let event = Event::Deleted {
+            effect: all(),
+            guard: None,
+            time: at(time),
+        };
+        call(during, event)
+    }
+
+    /// A read of the first collection: the payload and time of its object; without one it is gone.
+    fn read(start: u64, row: Option<(&str, i64)>) -> Call {
+        let rows = row.map(|(payload, modified)| {
+            let payload = payload.to_owned();
+            let modified = at(modified);
+            ("a".to_owned(), SeenRow { payload, modified })
+        });
+        let event = Event::Read {
+            collection: COLLECTIONS[0],
+            newer: None,
+            seen: row.map(|(_, modified)| at(modified)),
+            rows: rows.into_iter().collect::<SeenRows>(),
+            as_of: None,
+        };
+        call(start..start + 1, event)
+    }
+
+    #[test]
+    fn a_write_may_have_landed_once_late_or_never() {
+        let (first, lost) = (wrote(0..1, one("x"), 7), unknown(2..3, one("y")));
+        let (old, new) = (Some(("x", 7)), Some(("y", 8)));
+        let history = |reads: &[Call]| [&[first.clone(), lost.clone()], reads].concat();
+        assert_eq!(check(&history(&[read(4, old)])), Ok(()));
+        assert_eq!(check(&history(&[read(4, new)])), Ok(()));
+        assert_eq!(check(&history(&[read(4, old), read(6, new)])), Ok(()));
+        assert!(check(&history(&[read(4, new), read(6, old)])).is_err());
+        assert!(check(&history(&[read(4, new), read(6, Some(("y", 9)))])).is_err());
+        assert!(check(&history(&[read(4, None)])).is_err());
+        // Before it was sent.
+        assert!(check(&[first.clone(), unknown(6..7, one("y")), read(4, new)]).is_err());
+    }
+
+    #[test]
+    fn a_deletion_may_have_landed_once_or_never() {
+        let (first, lost) = (wrote(0..1, one("x"), 7), unknown(2..3, all()));
+        let (old, gone) = (Some(("x", 7)), None);
+        let history = |rest: &[Call]| [&[first.clone(), lost.clone()], rest].concat();
+        assert_eq!(check(&history(&[read(4, old)])), Ok(()));
+        assert_eq!(check(&history(&[read(4, gone)])), Ok(()));
+        assert_eq!(check(&history(&[read(4, old), read(6, gone)])), Ok(()));
+        assert!(check(&history(&[read(4, gone), read(6, old)])).is_err());
+        let again = wrote(5..6, one("z"), 9);
+        assert_eq!(
+            check(&history(&[read(4, gone), again.clone(), read(7, Some(("z", 9)))])),
+            Ok(())
+        );
+        // It lands once.
+        assert!(check(&history(&[read(4, gone), again, read(7, gone)])).is_err());
+        assert!(check(&[first, read(4, gone)]).is_err());
+    }
+
+    #[test]
+    fn finds_a_write_that_is_lost_beside_one_whose_outcome_is_unknown() {
+        let writes = [
+            wrote(0..1, one("x"), 7),
+            unknown(2..3, one("y")),
+            wrote(4..5, one("z"), 9),
+        ];
+        let history = |row| [&writes[..], &[read(6, row)]].concat();
+        assert_eq!(check(&history(Some(("z", 9)))), Ok(()));
+        assert_eq!(check(&history(Some(("y", 10)))), Ok(()));
+        assert!(check(&history(Some(("x", 7)))).is_err());
+        assert!(check(&history(Some(("y", 8)))).is_err());
+    }
+
+    #[test]
+    fn a_deletion_that_was_told_a_time_is_a_write_or_found_nothing() {
+        let first = wrote(0..1, one("x"), 7);
+        assert_eq!(check(&[first.clone(), deleted(2..3, 8), read(4, None)]), Ok(()));
+        assert_eq!(
+            check(&[first.clone(), deleted(2..3, 8), deleted(4..5, 8), read(6, None)]),
+            Ok(())
+        );
+        assert!(check(&[first.clone(), deleted(2..3, 7), read(4, None)]).is_err());
+        assert!(check(&[first, deleted(2..3, 8), read(4, Some(("x", 7)))]).is_err());
     }
 }

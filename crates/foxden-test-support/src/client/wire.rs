@@ -83,6 +83,20 @@ impl Server {
         }
     }
 
+    /// The same server, with a connection of its own for each request, which is waited for at most so long.
+    pub fn with_fresh_connections(self, timeout: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_idle_connections(0)
+            .timeout_global(Some(timeout))
+            .build();
+        Self {
+            agent: config.into(),
+            ..self
+        }
+    }
+
     /// Another address of the same server, reached the same way.
     pub fn elsewhere(&self, base: &str) -> Self {
         Self {
@@ -112,6 +126,12 @@ impl Server {
 
     /// Sends a request. Returns the response, whatever its status.
     pub fn send(&self, call: &Call) -> Reply {
+        let answer = self.try_send(call);
+        answer.unwrap_or_else(|error| panic!("{} {}{}: {error}", call.method, self.base, call.target))
+    }
+
+    /// The same where there may be no response.
+    pub fn try_send(&self, call: &Call) -> Result<Reply, ureq::Error> {
         let asked = format!("{} {}{}", call.method, self.base, call.target);
         let public: http::Uri = format!("{}{}", self.base, call.target).parse().unwrap();
         let mut request = http::Request::builder().method(call.method.as_str());
@@ -142,25 +162,25 @@ impl Server {
             }
             None => self.agent.run(request.body(()).unwrap()),
         };
-        let mut answer = answer.unwrap_or_else(|error| panic!("{asked}: {error}"));
+        let mut answer = answer?;
         let headers = answer.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             (name.as_str().to_owned(), value)
         });
         let headers: Vec<(String, String)> = headers.collect();
         let is_compressed = headers.contains(&("content-encoding".into(), "gzip".into()));
-        let mut body = answer.body_mut().read_to_vec().unwrap();
+        let mut body = answer.body_mut().read_to_vec()?;
         if is_compressed && !body.is_empty() {
             let compressed = std::mem::take(&mut body);
             let mut decoder = flate2::read::MultiGzDecoder::new(compressed.as_slice());
             std::io::Read::read_to_end(&mut decoder, &mut body).unwrap();
         }
-        Reply {
+        Ok(Reply {
             status: answer.status().as_u16(),
             headers,
             body,
             asked,
-        }
+        })
     }
 
     fn sign(&self, call: &Call, signer: &Credentials) -> String {

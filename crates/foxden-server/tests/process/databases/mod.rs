@@ -5,7 +5,7 @@ mod exhausted;
 mod lossy_line;
 mod lost_commit;
 mod outage;
-mod own_server;
+pub(crate) mod own_server;
 mod unfit;
 
 use std::process::{Output, Stdio};
@@ -66,7 +66,7 @@ fn with_login(url: &str, login: &str) -> String {
 }
 
 /// The same URL with another host and port.
-fn with_host(url: &str, host: &str) -> String {
+pub(crate) fn with_host(url: &str, host: &str) -> String {
     let (login, place) = url.split_once('@').unwrap();
     let (_, database) = place.split_once('/').unwrap();
     format!("{login}@{host}/{database}")

@@ -7,73 +7,46 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use foxden_sql::testing::TestServer;
 
-/// A server of a test's own. `cargo xtask engines run` keeps it, and ends it when this is dropped or the test is killed.
-pub(super) struct OwnServer {
-    name: &'static str,
+/// Servers of a test's own. `cargo xtask engines run` keeps them, and ends them when this is dropped or the test is killed.
+pub(crate) struct OwnServers {
     keeper: Child,
-    /// `None` once the server is to end.
+    /// `None` once they are to end.
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+}
+
+/// One server of a test's own.
+pub(crate) struct OwnServer {
+    name: &'static str,
+    servers: OwnServers,
     url: String,
 }
 
-impl OwnServer {
-    /// A new server of that kind, whose user may do everything.
-    pub(super) fn start(kind: TestServer) -> Self {
-        match kind {
-            TestServer::Postgres => Self::named("postgres", kind.variable()),
-            TestServer::Mariadb => Self::named("mariadb", kind.variable()),
-        }
-    }
-
-    /// A pgbouncer before the PostgreSQL of the tests, for whole transactions.
-    pub(super) fn pooler() -> Self {
-        Self::named("pgbouncer", "FOXDEN_TEST_PGBOUNCER")
-    }
-
-    fn named(name: &'static str, variable: &str) -> Self {
+impl OwnServers {
+    /// Starts these, and returns them with their URLs.
+    pub(crate) fn start(names: &[&str]) -> (Self, Vec<String>) {
         let mut command = Command::new(keeper());
-        command.args(["engines", "run", name]).process_group(0);
+        command.args(["engines", "run"]).args(names).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = command.spawn().unwrap();
-        let mut server = Self {
-            name,
+        let mut servers = Self {
             commands: keeper.stdin.take(),
             answers: BufReader::new(keeper.stdout.take().unwrap()),
             keeper,
-            url: String::new(),
         };
-        let answer = server.answer();
-        let (told, url) = answer.split_once('=').unwrap_or_else(|| panic!("{answer}"));
-        assert_eq!(told, variable);
-        url.clone_into(&mut server.url);
-        assert_eq!(server.answer(), "ready");
-        server
+        let urls = names.iter().map(|_| {
+            let answer = servers.answer();
+            let url = answer.split_once('=').map(|(_, url)| url.to_owned());
+            url.unwrap_or_else(|| panic!("{answer}"))
+        });
+        let urls = urls.collect();
+        assert_eq!(servers.answer(), "ready");
+        (servers, urls)
     }
 
-    /// The URL of its database.
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Its address and port.
-    pub(super) fn place(&self) -> &str {
-        let (_, place) = self.url.split_once('@').unwrap();
-        place.split_once('/').unwrap().0
-    }
-
-    /// Stops it, whatever its clients do.
-    pub(super) fn stop(&mut self) {
-        self.order("stop");
-    }
-
-    /// Starts it at the same address with all that it has acknowledged.
-    pub(super) fn start_again(&mut self) {
-        self.order("start");
-    }
-
-    fn order(&mut self, what: &str) {
-        let order = format!("{what} {}", self.name);
+    /// Has one of them stop, start, and so on.
+    pub(crate) fn order(&mut self, what: &str, name: &str) {
+        let order = format!("{what} {name}");
         writeln!(self.commands.as_ref().unwrap(), "{order}").unwrap();
         assert_eq!(self.answer(), order);
     }
@@ -85,14 +58,80 @@ impl OwnServer {
     }
 }
 
-impl Drop for OwnServer {
+/// The address and port in a URL.
+pub(crate) fn place(url: &str) -> &str {
+    let (_, place) = url.split_once('@').unwrap();
+    place.split_once('/').unwrap().0
+}
+
+impl OwnServer {
+    /// A new server of that kind, whose user may do everything.
+    pub(crate) fn start(kind: TestServer) -> Self {
+        Self::named(match kind {
+            TestServer::Postgres => "postgres",
+            TestServer::Mariadb => "mariadb",
+        })
+    }
+
+    /// A pgbouncer before the PostgreSQL of the tests, for whole transactions.
+    pub(crate) fn pooler() -> Self {
+        Self::named("pgbouncer")
+    }
+
+    fn named(name: &'static str) -> Self {
+        let (servers, mut urls) = OwnServers::start(&[name]);
+        let url = urls.remove(0);
+        Self { name, servers, url }
+    }
+
+    /// The URL of its database.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its address and port.
+    pub(crate) fn place(&self) -> &str {
+        place(&self.url)
+    }
+
+    /// Stops it, whatever its clients do.
+    pub(crate) fn stop(&mut self) {
+        self.order("stop");
+    }
+
+    /// Starts it at the same address with all that it has acknowledged.
+    pub(crate) fn start_again(&mut self) {
+        self.order("start");
+    }
+
+    /// Kills it and its children.
+    pub(crate) fn kill(&mut self) {
+        self.order("kill");
+    }
+
+    /// Its processes stand still.
+    pub(crate) fn pause(&mut self) {
+        self.order("pause");
+    }
+
+    /// Its processes run again.
+    pub(crate) fn run_on(&mut self) {
+        self.order("continue");
+    }
+
+    fn order(&mut self, what: &str) {
+        self.servers.order(what, self.name);
+    }
+}
+
+impl Drop for OwnServers {
     fn drop(&mut self) {
         // The end of its input tells it to end.
         drop(self.commands.take());
         let ended = self.keeper.wait();
         assert!(
             ended.is_ok_and(|status| status.success()) || std::thread::panicking(),
-            "the server has not ended well"
+            "the servers have not ended well"
         );
     }
 }
