@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result, anyhow};
 
 use crate::cargo::cargo;
-use crate::packages::{CPP, FAKETIME, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
+use crate::packages::{CPP, FAKETIME, FIREFOX, HAPROXY, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, python, tidy};
 use servers::Servers;
 use tally::Tally;
@@ -106,15 +106,11 @@ impl Run {
         if options.filters.is_empty() {
             let name = "all that needs nothing but this checkout and database servers";
             self.stage(name, &mut tests(&["--workspace"], &[]))?;
-            // Most of these wait more than they compute.
+            // Most of the others wait more than they compute.
             let firefox = self.firefox()?;
-            self.engines()?;
-            self.registers()?;
-            self.pooler(options.long)?;
-            self.whole_program()?;
-            self.proxies()?;
-            self.fuzz_briefly()?;
+            let others = self.beside_firefox(options);
             self.end(firefox)?;
+            others?;
             if options.long {
                 let to_tests = ["--ignored", LONG, "--skip", CLUSTERS];
                 self.stage("long tests", &mut tests(&["--workspace"], &to_tests))?;
@@ -133,6 +129,15 @@ impl Run {
             self.stage("clusters of database servers", &mut clusters)?;
         }
         Ok(())
+    }
+
+    fn beside_firefox(&mut self, options: &Options) -> Result<()> {
+        self.engines()?;
+        self.registers()?;
+        self.pooler(options.long)?;
+        self.whole_program()?;
+        self.proxies()?;
+        self.fuzz_briefly()
     }
 
     /// Compiles all tests. Without it the servers would be waited for.
@@ -180,7 +185,7 @@ impl Run {
         let stages = REGISTERS.map(|(word, name)| {
             let mut command = tests(&RULES, &["--test-threads=4", "--skip", LONG]);
             command.env("FOXDEN_TEST_REGISTER", word);
-            (format!("accounts on {name}"), command)
+            Suite::again(format!("accounts on {name}"), command)
         });
         let mut stages: Vec<_> = stages.into();
         stages.extend(self.histories()?);
@@ -188,7 +193,7 @@ impl Run {
     }
 
     /// What clients see while database servers, processes, lines and clocks fail. They wait most of the time.
-    fn histories(&mut self) -> Result<Option<(String, Command)>> {
+    fn histories(&mut self) -> Result<Option<Suite>> {
         if let Err(what_to_do) = FAKETIME.ensure()? {
             self.tally
                 .check(&format!("a clock that jumps: {what_to_do}"), false);
@@ -196,7 +201,7 @@ impl Run {
         }
         let to_tests = ["--ignored", HISTORIES, "--skip", LONG, "--skip", CLUSTERS];
         let name = "histories: what clients see while servers and processes fail";
-        Ok(Some((name.to_owned(), tests(&PROGRAM, &to_tests))))
+        Ok(Some(Suite::new(name, tests(&PROGRAM, &to_tests))))
     }
 
     /// Runs the tests of objects and of accounts through a pooler, which gives each transaction another session of PostgreSQL.
@@ -222,8 +227,8 @@ impl Run {
             command.env("FOXDEN_TEST_POSTGRES", format!("{url}?pgbouncer=true"));
         }
         self.side_by_side(vec![
-            ("objects on PostgreSQL behind pgbouncer".to_owned(), objects),
-            ("accounts on PostgreSQL behind pgbouncer".to_owned(), accounts),
+            Suite::again("objects on PostgreSQL behind pgbouncer", objects),
+            Suite::again("accounts on PostgreSQL behind pgbouncer", accounts),
         ])
     }
 
@@ -289,7 +294,7 @@ impl Run {
             ];
             let mut flows = tests(&PROGRAM, &of_clients);
             flows.env("FOXDEN_TEST_PROXY", proxy);
-            self.side_by_side(vec![(name, flows)])?;
+            self.side_by_side(vec![Suite::again(name, flows)])?;
         }
         Ok(())
     }
@@ -318,15 +323,17 @@ impl Run {
         Ok(())
     }
 
-    /// Runs the tests with a real Firefox, one pair of browsers at a time: each takes half a gigabyte.
+    /// Begins the tests with a real Firefox, one pair of browsers at a time: each takes half a gigabyte.
     fn firefox(&mut self) -> Result<Vec<RunningStage>> {
-        if let Err(what_to_do) = FIREFOX.ensure()? {
-            self.tally.check(&format!("a real Firefox: {what_to_do}"), false);
-            return Ok(Vec::new());
+        for program in [FIREFOX, HAPROXY] {
+            if let Err(what_to_do) = program.ensure()? {
+                self.tally.check(&format!("a real Firefox: {what_to_do}"), false);
+                return Ok(Vec::new());
+            }
         }
         let to_tests = ["--ignored", "--test-threads=2", "--skip", LONG];
         let browser = tests(&BROWSER, &to_tests);
-        Ok(self.begin(vec![("a real Firefox".to_owned(), browser)]))
+        Ok(self.begin(vec![Suite::new("a real Firefox", browser)]))
     }
 
     /// Runs `cargo test`, prints its output and counts the results.
@@ -352,38 +359,47 @@ impl Run {
     }
 
     /// Runs stages at once.
-    fn side_by_side(&mut self, stages: Vec<(String, Command)>) -> Result<()> {
+    fn side_by_side(&mut self, stages: Vec<Suite>) -> Result<()> {
         let running = self.begin(stages);
         self.end(running)
     }
 
-    /// Begins stages whose tests may run in others, too, with another setting: each counts again.
-    fn begin(&self, stages: Vec<(String, Command)>) -> Vec<RunningStage> {
-        let begin = |(name, mut command): (String, Command)| {
-            println!("\n== {name}: has begun");
-            self.tell(&mut command);
+    /// Begins stages.
+    fn begin(&self, stages: Vec<Suite>) -> Vec<RunningStage> {
+        let begin = |mut suite: Suite| {
+            println!("\n== {}: has begun", suite.name);
+            self.tell(&mut suite.command);
             let output = std::thread::spawn(move || {
                 let mut output = Vec::new();
-                let is_good = print_lines(&mut command, |line| {
+                let is_good = print_lines(&mut suite.command, |line| {
                     output.push(line.to_owned());
                     false
                 });
                 is_good.map(|is_good| (output, is_good))
             });
-            RunningStage { name, output }
+            RunningStage {
+                name: suite.name,
+                setting: suite.setting,
+                output,
+            }
         };
         stages.into_iter().map(begin).collect()
     }
 
     /// Waits for stages, prints their output and counts the results.
     fn end(&mut self, running: Vec<RunningStage>) -> Result<()> {
-        for RunningStage { name, output } in running {
+        for RunningStage {
+            name,
+            setting,
+            output,
+        } in running
+        {
             let ended = output
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let (output, is_good) = ended?;
             println!("\n== {name}");
-            self.tally.begin(&name);
+            self.tally.begin(&setting);
             for line in output {
                 println!("{line}");
                 self.tally.read(&line);
@@ -394,9 +410,38 @@ impl Run {
     }
 }
 
+/// A stage that is to run beside others.
+struct Suite {
+    name: String,
+    /// What its tests run with, if they run in other stages with something else: they count once for each setting.
+    setting: String,
+    command: Command,
+}
+
+impl Suite {
+    fn new(name: &str, command: Command) -> Self {
+        Self {
+            name: name.to_owned(),
+            setting: String::new(),
+            command,
+        }
+    }
+
+    /// A stage of tests that run in other stages, too, with another setting.
+    fn again(name: impl Into<String>, command: Command) -> Self {
+        let name = name.into();
+        Self {
+            setting: name.clone(),
+            name,
+            command,
+        }
+    }
+}
+
 /// A stage that has begun.
 struct RunningStage {
     name: String,
+    setting: String,
     /// The lines of its output, and whether it succeeded.
     output: JoinHandle<Result<(Vec<String>, bool)>>,
 }
