@@ -174,6 +174,8 @@ impl Run {
             "history",
             "--test",
             "on_servers",
+            "--test",
+            "caches",
         ];
         let to_tests = ["--ignored", "--skip", LONG];
         self.stage("engines on database servers", &mut tests(&programs, &to_tests))

@@ -279,6 +279,41 @@ impl TestNamespace {
     }
 }
 
+impl TestNamespace {
+    /// The number that a query of it returns.
+    ///
+    /// # Panics
+    ///
+    /// If the query fails or returns no row.
+    pub async fn number(&self, query: &str) -> i64 {
+        match self.server {
+            TestServer::Postgres => {
+                let base = self.base.split_once('?').map_or(&*self.base, |(base, _)| base);
+                let mut connection = sqlx::PgConnection::connect(base)
+                    .await
+                    .expect("the server answers");
+                let path = format!("SET search_path = {}", self.name);
+                let set = connection.execute(sqlx::raw_sql(AssertSqlSafe(path))).await;
+                set.expect("the namespace is there");
+                let row = connection
+                    .fetch_one(sqlx::query(AssertSqlSafe(query.to_owned())))
+                    .await;
+                row.expect("the query is right").get(0)
+            }
+            TestServer::Mariadb => {
+                let base = self.url.split_once('?').map_or(&*self.url, |(base, _)| base);
+                let mut connection = sqlx::MySqlConnection::connect(base)
+                    .await
+                    .expect("the server answers");
+                let row = connection
+                    .fetch_one(sqlx::query(AssertSqlSafe(query.to_owned())))
+                    .await;
+                row.expect("the query is right").get(0)
+            }
+        }
+    }
+}
+
 /// A transaction of another client, which holds its locks until this is dropped.
 pub struct HeldTransaction {
     end: Option<oneshot::Sender<()>>,

@@ -22,9 +22,9 @@ pub use command::{
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use engine::SqlEngine;
 pub use engine::{
-    Agreement, BadCacheUrl, BadStoreUrl, BatchLimit, CacheTimes, CacheUrl, Cached, Engine, EngineError,
-    MemoryEngine, OpenError, OpenOptions, QueuedWrites, SqliteEngine, SqliteOptions, StoreUrl, Uncached,
-    inspect, open,
+    Agreement, BadCacheUrl, BadStoreUrl, BatchLimit, CacheAddress, CacheFault, CacheLook, CacheTimes,
+    CacheUrl, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, QueuedWrites, SharedCached,
+    SqliteEngine, SqliteOptions, StoreUrl, Uncached, inspect, inspect_cache, open,
 };
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};

@@ -14,7 +14,7 @@ use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::{EngineFixture, Opener, TestedEngine, Unreachable, run};
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
-use behind::behind_local;
+use behind::{TestCache, behind_local, behind_shared};
 use server_engine::on_server;
 
 fn main() -> ExitCode {
@@ -43,18 +43,24 @@ fn main() -> ExitCode {
                 Box::pin(async move { on_server(TestServer::Mariadb, &fixture).await })
             }),
         },
-        TestedEngine {
-            engine: "postgres-local",
-            opener: opener(TestServer::Postgres, |fixture| {
-                Box::pin(async move { behind_local(TestServer::Postgres, &fixture).await })
-            }),
-        },
-        TestedEngine {
-            engine: "mariadb-local",
-            opener: opener(TestServer::Mariadb, |fixture| {
-                Box::pin(async move { behind_local(TestServer::Mariadb, &fixture).await })
-            }),
-        },
+        behind("postgres-local", &[PG], |fixture| {
+            Box::pin(async move { behind_local(TestServer::Postgres, &fixture).await })
+        }),
+        behind("mariadb-local", &[MARIA], |fixture| {
+            Box::pin(async move { behind_local(TestServer::Mariadb, &fixture).await })
+        }),
+        behind("postgres-redis", &[PG, REDIS], |fixture| {
+            Box::pin(async move { behind_shared(TestServer::Postgres, TestCache::Redis, &fixture).await })
+        }),
+        behind("mariadb-redis", &[MARIA, REDIS], |fixture| {
+            Box::pin(async move { behind_shared(TestServer::Mariadb, TestCache::Redis, &fixture).await })
+        }),
+        behind("postgres-memcached", &[PG, MEMCACHED], |fixture| {
+            Box::pin(async move { behind_shared(TestServer::Postgres, TestCache::Memcached, &fixture).await })
+        }),
+        behind("mariadb-memcached", &[MARIA, MEMCACHED], |fixture| {
+            Box::pin(async move { behind_shared(TestServer::Mariadb, TestCache::Memcached, &fixture).await })
+        }),
     ];
     let unreachable = if TestServer::are_required() {
         Unreachable::Failed
@@ -62,6 +68,23 @@ fn main() -> ExitCode {
         Unreachable::Ignored
     };
     run(&engines, unreachable, std::env::args().skip(1))
+}
+
+const PG: &str = TestServer::Postgres.variable();
+const MARIA: &str = TestServer::Mariadb.variable();
+const REDIS: &str = TestCache::Redis.variable();
+const MEMCACHED: &str = TestCache::Memcached.variable();
+
+/// An engine behind a cache, if the environment names the servers.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+fn behind(engine: &'static str, variables: &[&str], opener: Opener) -> TestedEngine {
+    let missing = variables
+        .iter()
+        .find(|variable| std::env::var_os(variable).is_none());
+    TestedEngine {
+        engine,
+        opener: missing.map_or(Ok(opener), |missing| Err(format!("{missing} is not set"))),
+    }
 }
 
 /// The opener of an engine on a server, if the environment names that.

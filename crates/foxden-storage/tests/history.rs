@@ -3,6 +3,10 @@
 //!
 //! The clock moves forwards and back meanwhile. Histories with planted faults show what the pass can find.
 
+#[path = "history/alternating.rs"]
+mod alternating;
+#[path = "server_engine/behind.rs"]
+mod behind;
 #[path = "history/load.rs"]
 mod load;
 #[path = "server_engine/mod.rs"]
@@ -90,4 +94,58 @@ mod postgres {
 
 mod mariadb {
     on_server!(TestServer::Mariadb);
+}
+
+/// Two processes with one cache.
+macro_rules! with_shared_cache {
+    ($server:expr, $cache:expr) => {
+        use super::*;
+        use crate::alternating::Alternating;
+        use crate::behind::{TestCache, behind_shared};
+
+        async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+            let first = behind_shared($server, $cache, fixture).await;
+            let second = behind_shared($server, $cache, fixture).await;
+            Arc::new(Alternating::new([first, second]))
+        }
+
+        explains_its_history!(open, ignore = "needs servers: cargo xtask test starts them");
+    };
+}
+
+mod postgres_redis {
+    with_shared_cache!(TestServer::Postgres, TestCache::Redis);
+}
+
+mod mariadb_redis {
+    with_shared_cache!(TestServer::Mariadb, TestCache::Redis);
+}
+
+mod postgres_memcached {
+    with_shared_cache!(TestServer::Postgres, TestCache::Memcached);
+}
+
+mod mariadb_memcached {
+    with_shared_cache!(TestServer::Mariadb, TestCache::Memcached);
+}
+
+/// One process with a cache of its own.
+macro_rules! with_local_cache {
+    ($server:expr) => {
+        use super::*;
+
+        async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+            crate::behind::behind_local($server, fixture).await
+        }
+
+        explains_its_history!(open, ignore = "needs a server: cargo xtask test starts one");
+    };
+}
+
+mod postgres_local {
+    with_local_cache!(TestServer::Postgres);
+}
+
+mod mariadb_local {
+    with_local_cache!(TestServer::Mariadb);
 }

@@ -84,11 +84,11 @@ mod cached {
 
 /// An engine on a server, by an `async fn(TestServer, &EngineFixture)`.
 macro_rules! on_server {
-    ($module:ident::$open:ident, $server:expr) => {
+    ($module:ident::$open:ident, $($argument:expr),+) => {
         use super::*;
 
         async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-            $module::$open($server, fixture).await
+            $module::$open($($argument,)+ fixture).await
         }
 
         equals_memory!(open, ignore = "needs a server: cargo xtask test starts one");
@@ -107,8 +107,44 @@ mod postgres_local {
     on_server!(behind::behind_local, TestServer::Postgres);
 }
 
-mod mariadb_local {
-    on_server!(behind::behind_local, TestServer::Mariadb);
+mod postgres_redis {
+    on_server!(
+        behind::behind_shared,
+        TestServer::Postgres,
+        behind::TestCache::Redis
+    );
+}
+
+mod mariadb_memcached {
+    on_server!(
+        behind::behind_shared,
+        TestServer::Mariadb,
+        behind::TestCache::Memcached
+    );
+}
+
+mod long {
+    use super::*;
+
+    mod mariadb_local {
+        on_server!(behind::behind_local, TestServer::Mariadb);
+    }
+
+    mod mariadb_redis {
+        on_server!(
+            behind::behind_shared,
+            TestServer::Mariadb,
+            behind::TestCache::Redis
+        );
+    }
+
+    mod postgres_memcached {
+        on_server!(
+            behind::behind_shared,
+            TestServer::Postgres,
+            behind::TestCache::Memcached
+        );
+    }
 }
 
 fn compare(motion: ClockMotion, open: &impl AsyncFn(&EngineFixture) -> Arc<dyn Engine>) {

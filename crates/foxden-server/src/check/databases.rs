@@ -1,7 +1,12 @@
-//! Whether the databases of servers are fit for the objects and the accounts of this server. Nothing in them is changed.
+//! Whether the databases of servers, and the cache in front of one, are fit for the objects and the accounts of this server. Nothing
+//! in them is changed.
 
+use std::sync::Arc;
+
+use foxden_model::SystemClock;
 use foxden_sql::SqlError;
 use foxden_sql::server::{ServerLook, ServerUrl};
+use foxden_storage::{CacheAddress, CacheLook, CacheUrl, inspect_cache};
 
 use super::{Finding, wait_for};
 use crate::config::Config;
@@ -15,6 +20,9 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
         && config.surfaces().contains(&Surface::Sync)
     {
         findings.push(judge("objects", url, wait_for(foxden_storage::inspect(url))?));
+        if let CacheUrl::Shared(address) = &config.storage.cache {
+            findings.push(check_cache(address)?);
+        }
     }
     if let RegisterUrl::Server { shown, .. } = &config.accounts.register
         && config.keeps_accounts()
@@ -23,6 +31,22 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
         findings.push(judge("accounts", shown, looked));
     }
     Ok(findings)
+}
+
+/// Whether the cache can be used.
+fn check_cache(address: &CacheAddress) -> anyhow::Result<Finding> {
+    let looked = wait_for(inspect_cache(address, Arc::new(SystemClock)))?;
+    Ok(match looked {
+        Ok(CacheLook { server, advice: None }) => Finding::ok(format!("cache: {server} at {address}")),
+        Ok(CacheLook {
+            server,
+            advice: Some((what, cure)),
+        }) => Finding::warning(format!("cache: {server} at {address} {what}"), cure),
+        Err(cause) => Finding::error(
+            format!("cache: {address} cannot be used: {cause}"),
+            "correct storage.cache or that server; until then the server starts, and each request asks the database",
+        ),
+    })
 }
 
 fn judge(what: &str, url: &ServerUrl, looked: Result<ServerLook, SqlError>) -> Finding {

@@ -28,8 +28,10 @@ pub const SECTION: Section = Section {
             key: "storage.cache",
             kind: Kind::Url,
             default: "none",
-            help: "The cache in front of a database server, see docs/caches.md: `none`, or `local` in the memory of this process, \
-                   which must be the only one that serves the store. SQLite has a cache of its own.",
+            help: "The cache in front of a database server, see docs/caches.md: `none`; `local` in the memory of this process, \
+                   which must be the only one that serves the store; `redis://:password@host:port/number` or \
+                   `memcache://host:port`, which all processes of the store share (`redis://host?password_file=FILE` reads the \
+                   password from a file). SQLite has a cache of its own.",
         },
         Setting {
             key: "storage.quota",

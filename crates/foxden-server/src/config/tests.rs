@@ -227,6 +227,10 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
             "[storage]\nurl = \"postgres://ann@host/sync\"\ncache = \"here\"",
             "storage.cache (foxden.toml): it must be none",
         ),
+        (
+            "[storage]\nurl = \"postgres://ann@host/sync\"\ncache = \"rediss://host\"",
+            "storage.cache (foxden.toml): TLS is not offered",
+        ),
     ] {
         let message = message(from_file(text));
         assert!(message.starts_with(part), "{message}");

@@ -16,10 +16,13 @@ mod row;
 mod times;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +36,8 @@ pub use times::CacheTimes;
 
 /// How often a writer goes on when others change the row at the same time.
 const ATTEMPTS: u32 = 16;
+/// How long a reader waits for a look. It asks the engine then.
+const READER_LIMIT: Duration = Duration::from_secs(1);
 /// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
 const MOST_PAUSE_MILLIS: i64 = 30_000;
 
@@ -46,8 +51,10 @@ pub struct Agreement {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     view: Mutex<Option<View>>,
+    failures: Mutex<Failures>,
     /// The epoch that this process announced last; 0 before.
     own_epoch: AtomicI64,
+    is_closed: AtomicBool,
     /// One look or change at a time.
     turn: tokio::sync::Mutex<Trials>,
 }
@@ -63,10 +70,19 @@ pub trait EpochServer: Send + Sync + 'static {
 #[derive(Clone, Copy)]
 struct View {
     row: CacheRow,
-    /// When the last look began.
+    /// When the last look began, by the steady clock and by the other one.
     looked: i64,
+    looked_wall: i64,
     /// When the row was first seen like this.
     first_seen: i64,
+}
+
+/// Looks that have failed.
+#[derive(Clone, Copy, Default)]
+struct Failures {
+    count: u64,
+    /// Whether the last one found too many others.
+    was_busy: bool,
 }
 
 /// Announcements of this process.
@@ -103,7 +119,9 @@ impl Agreement {
             clock,
             rng,
             view: Mutex::default(),
+            failures: Mutex::default(),
             own_epoch: AtomicI64::new(0),
+            is_closed: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -143,13 +161,22 @@ impl Agreement {
         if let Some(view) = self.fresh(self.times.lease) {
             return self.served(view);
         }
-        let mut trials = self.turn.lock().await;
-        // Another one may have looked meanwhile.
-        if let Some(view) = self.fresh(self.times.lease) {
-            return self.served(view);
-        }
         // The engine will tell why the database does not answer.
-        let mut view = self.look().await.ok()?;
+        let looked = async {
+            let failures = self.failures().count;
+            let trials = self.turn.lock().await;
+            // Another one may have looked meanwhile.
+            if let Some(view) = self.fresh(self.times.lease) {
+                return Some((view, None));
+            }
+            self.shares_failure(failures).ok()?;
+            let view = self.look().await.ok()?;
+            Some((view, Some(trials)))
+        };
+        let (mut view, trials) = tokio::time::timeout(READER_LIMIT, looked).await.ok()??;
+        let Some(mut trials) = trials else {
+            return self.served(view);
+        };
         // It is announced, and used at once if it need not settle.
         for _ in 0..2 {
             view = self.advance(view, &mut trials).await;
@@ -173,10 +200,6 @@ impl Agreement {
         Err(EngineError::Busy)
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a cache in this process is always within reach")
-    )]
     /// The cache of an epoch cannot be barred, for this reason: no process is to use it any more.
     pub(super) async fn cannot_bar(&self, epoch: i64, cause: &str) -> Result<(), EngineError> {
         match self.view().filter(|view| view.row.epoch == epoch) {
@@ -185,47 +208,68 @@ impl Agreement {
         }
     }
 
-    /// Waits for a write, but not for so long that others rely on its end.
+    /// Waits for a write, but not for so long that others rely on its end: a process that was stopped meanwhile begins nothing more.
+    /// `began` is the steady time from before the leave to write.
     pub(super) async fn limit(
         &self,
+        began: i64,
         write: impl Future<Output = Result<Written, EngineError>>,
     ) -> Result<Written, EngineError> {
-        match tokio::time::timeout(self.times.write_limit, write).await {
-            Ok(written) => written,
-            Err(_) => Err(EngineError::OutcomeUnknown("the write took too long".into())),
-        }
+        let end = began + millis(self.times.write_limit);
+        let mut write = pin!(write);
+        let in_time = poll_fn(|context| {
+            if self.clock.steady_millis() >= end {
+                return Poll::Ready(Err(too_long()));
+            }
+            write.as_mut().poll(context)
+        });
+        let waited = tokio::time::timeout(self.times.write_limit, in_time).await;
+        waited.unwrap_or_else(|_| Err(too_long()))
     }
 
-    /// Withdraws a cache that ends with this process.
+    /// Withdraws a cache that ends with this process, which reads no entries from now on.
     pub(super) async fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
         let _turn = self.turn.lock().await;
         let Some(view) = self.view() else { return };
         if self.cache == CacheKind::Local && view.row.phase != Phase::Free && self.is_ours(view.row) {
             // If it fails, the next process waits a little longer.
-            drop(self.control.replace(view.row.version, CacheRow::default()).await);
+            drop(self.replace(view, CacheRow::default()).await);
         }
+    }
+
+    /// The steady time, for [`Self::limit`].
+    pub(super) fn now(&self) -> i64 {
+        self.clock.steady_millis()
     }
 
     async fn seen_for_writing(&self) -> Result<View, EngineError> {
         if let Some(view) = self.fresh(self.times.write_lease) {
             return Ok(view);
         }
+        let failures = self.failures().count;
         let _turn = self.turn.lock().await;
-        match self.fresh(self.times.write_lease) {
-            Some(view) => Ok(view),
-            None => self.look().await,
+        if let Some(view) = self.fresh(self.times.write_lease) {
+            return Ok(view);
         }
+        self.shares_failure(failures)?;
+        self.look().await
     }
 
     /// What was seen within this time.
     fn fresh(&self, within: Duration) -> Option<View> {
-        let now = self.clock.steady_millis();
         let view = self.view()?;
-        (now - view.looked < millis(within)).then_some(view)
+        let (passed, wall) = (
+            self.clock.steady_millis() - view.looked,
+            self.clock.millis() - view.looked_wall,
+        );
+        // The steady clock stands still while a machine sleeps; a jump of the other one costs a look.
+        (passed < millis(within) && wall.abs() < millis(within)).then_some(view)
     }
 
     fn served(&self, view: View) -> Option<i64> {
-        (view.row.phase == Phase::On && self.is_ours(view.row)).then_some(view.row.epoch)
+        let is_closed = self.is_closed.load(Ordering::SeqCst);
+        (!is_closed && view.row.phase == Phase::On && self.is_ours(view.row)).then_some(view.row.epoch)
     }
 
     /// Whether this process can bar the entries of the cache that is announced.
@@ -252,14 +296,40 @@ impl Agreement {
 
     /// Looks at the row. To be called in turn.
     async fn look(&self) -> Result<View, EngineError> {
-        let looked = self.clock.steady_millis();
-        let row = self.control.look().await?;
-        Ok(self.note(row, looked))
+        let looked = (self.clock.steady_millis(), self.clock.millis());
+        let row = self.control.look().await;
+        if let Err(error) = &row {
+            let mut failures = self.locked_failures();
+            failures.count += 1;
+            failures.was_busy = matches!(error, EngineError::Busy);
+        }
+        Ok(self.note(row?, looked))
+    }
+
+    /// Fails if a look has failed since there were so many failures: each call that waited for it would wait as long again.
+    fn shares_failure(&self, before: u64) -> Result<(), EngineError> {
+        let failures = self.failures();
+        match (failures.count == before, failures.was_busy) {
+            (true, _) => Ok(()),
+            (false, true) => Err(EngineError::Busy),
+            (false, false) => Err(EngineError::Unavailable(
+                "the database has just not answered".into(),
+            )),
+        }
+    }
+
+    fn failures(&self) -> Failures {
+        *self.locked_failures()
+    }
+
+    fn locked_failures(&self) -> MutexGuard<'_, Failures> {
+        // No code panics under this lock.
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the row unless it has changed; what it is then is seen by the next look. To be called in turn.
     async fn replace(&self, seen: View, next: CacheRow) -> Result<Option<View>, EngineError> {
-        let began = self.clock.steady_millis();
+        let began = (self.clock.steady_millis(), self.clock.millis());
         let replaced = self.control.replace(seen.row.version, next).await;
         if let Ok(true) = replaced {
             let version = seen.row.version + 1;
@@ -272,16 +342,17 @@ impl Agreement {
         replaced.map(|_| None)
     }
 
-    fn note(&self, row: CacheRow, looked: i64) -> View {
+    fn note(&self, row: CacheRow, (looked, looked_wall): (i64, i64)) -> View {
         let mut seen = self.locked_view();
         let before = *seen;
         let first_seen = match before {
-            Some(before) if before.row.version == row.version => before.first_seen,
+            Some(before) if before.row == row => before.first_seen,
             _ => self.clock.steady_millis(),
         };
         let view = View {
             row,
             looked,
+            looked_wall,
             first_seen,
         };
         *seen = Some(view);
@@ -308,18 +379,21 @@ impl Agreement {
 
     /// Announces this process's cache, or begins to use one that was announced. To be called in turn.
     async fn advance(&self, view: View, trials: &mut Trials) -> View {
+        if self.is_closed.load(Ordering::SeqCst) {
+            return view;
+        }
         let now = self.clock.steady_millis();
         let next = match view.row.phase {
             Phase::Free if self.cache != CacheKind::None && now >= trials.next => self.announce(trials).await,
             Phase::Starting
                 if self.is_ours(view.row) && now - view.first_seen >= millis(self.times.settle) =>
             {
-                trials.failures = 0;
                 Some(CacheRow {
                     phase: Phase::On,
                     ..view.row
                 })
             }
+            Phase::Paused if now - view.first_seen >= millis(self.times.hold) => Some(CacheRow::default()),
             _ => None,
         };
         let Some(next) = next else { return view };
@@ -340,7 +414,7 @@ impl Agreement {
                 tracing::warn!(
                     cache = self.cache.name(),
                     cause,
-                    "the cache cannot be used; it is tried again"
+                    "the cache cannot be used; it is tried again and again"
                 );
             }
             let pause = (1000 << trials.failures.min(5)).min(MOST_PAUSE_MILLIS);
@@ -348,6 +422,7 @@ impl Agreement {
             trials.next = self.clock.steady_millis() + pause;
             return None;
         }
+        trials.failures = 0;
         // Unless others object, the next time is far off.
         trials.next = self.clock.steady_millis() + millis(self.times.retry);
         self.own_epoch.store(epoch, Ordering::SeqCst);
@@ -409,6 +484,10 @@ impl Agreement {
         // No code panics under this lock.
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn too_long() -> EngineError {
+    EngineError::OutcomeUnknown("the write took too long".into())
 }
 
 fn millis(time: Duration) -> i64 {

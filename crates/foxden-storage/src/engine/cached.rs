@@ -18,9 +18,11 @@ use unknown_outcomes::{Added, UnknownOutcomes};
 
 /// How long an entry is used: counts that a purge by another process has changed are wrong no longer than this.
 const ENTRY_MILLIS: i64 = 60 * 60 * 1000;
-/// How long a user stays invalidated after a write with an unknown outcome. No engine carries a write or a purge out later than
-/// that.
-const UNKNOWN_MILLIS: i64 = 60 * 1000;
+/// How long a user stays invalidated after a write with an unknown outcome. The commit of a database server may wait for minutes until a
+/// standby comes back.
+const UNKNOWN_MILLIS: i64 = 60 * 60 * 1000;
+/// How long no entry is added after a purge with an unknown outcome, which changes counts alone.
+const UNKNOWN_PURGE_MILLIS: i64 = 60 * 1000;
 /// The epoch of all entries if there is no agreement.
 const EPOCH_ALONE: i64 = 0;
 /// How far, in seconds, *as of* stays behind the clock where other processes may come, as in their engine.
@@ -218,7 +220,7 @@ impl<E: Engine> Drop for PendingPurge<'_, E> {
             PurgeOutcome::Unchanged => return,
             PurgeOutcome::Changed => {}
             PurgeOutcome::Unknown => {
-                let ends = cache.clock.steady_millis() + UNKNOWN_MILLIS;
+                let ends = cache.clock.steady_millis() + UNKNOWN_PURGE_MILLIS;
                 cache.no_fills_until.fetch_max(ends, Ordering::SeqCst);
             }
         }
@@ -273,6 +275,7 @@ impl<E: Engine> Engine for Cached<E> {
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         self.resolve_unknown();
+        let began = self.clock.steady_millis();
         if let Some(agreement) = &self.agreement {
             // Readers of this process are sent to the engine below, whatever the agreement is.
             agreement.pass().await?;
@@ -286,7 +289,7 @@ impl<E: Engine> Engine for Cached<E> {
         let write = self.engine.write(user, write);
         let written = match &self.agreement {
             None => write.await,
-            Some(agreement) => agreement.limit(write).await,
+            Some(agreement) => agreement.limit(began, write).await,
         };
         if !matches!(written, Err(EngineError::OutcomeUnknown(_))) {
             pending.resolve();

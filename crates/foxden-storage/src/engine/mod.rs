@@ -11,6 +11,7 @@ mod open;
 mod patch_codec;
 mod patch_ref;
 mod purge_debt;
+mod shared;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod sql;
 pub mod sqlite;
@@ -27,10 +28,11 @@ use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub use agreement::{Agreement, CacheControl, CacheKind, CacheRow, CacheTimes};
-pub use cache_url::{BadCacheUrl, CacheUrl};
+pub use cache_url::{BadCacheUrl, CacheUrl, inspect_cache};
 pub use cached::Cached;
 pub use memory::MemoryEngine;
 pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, open};
+pub use shared::{CacheAddress, CacheFault, CacheLook, CacheServer, SharedCached, cache_server};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use sql::SqlEngine;
 pub use sqlite::{SqliteEngine, SqliteOptions};

@@ -14,7 +14,7 @@ use foxden_sql::server::{ServerEngine, ServerLook, ServerUrl};
 use super::SqlEngine;
 use super::sqlite::{self, SqliteEngine, SqliteOptions};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use super::{Agreement, Cached, Uncached};
+use super::{Agreement, Cached, SharedCached, Uncached, cache_server};
 use super::{BadCacheUrl, CacheTimes, CacheUrl, Engine, MemoryEngine};
 
 /// The engines, by the beginning of their URLs.
@@ -129,7 +129,7 @@ pub async fn open(
                 place: url.to_string(),
                 source,
             })?;
-            Ok(with_cache(engine, options, clock, rng))
+            with_cache(engine, options, clock, rng).await
         }
         // Such a URL is refused when it is read.
         #[cfg(not(any(feature = "postgres", feature = "mysql")))]
@@ -146,14 +146,14 @@ const LOCAL_USERS: usize = 8192;
 
 /// Puts the cache in front of an engine, or what takes care of the caches of other processes.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-fn with_cache(
+async fn with_cache(
     engine: SqlEngine,
     options: &OpenOptions,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-) -> Arc<dyn Engine> {
+) -> Result<Arc<dyn Engine>, OpenError> {
     let (control, times) = (engine.cache_control(), options.cache_times);
-    match options.cache {
+    Ok(match &options.cache {
         CacheUrl::None => {
             let agreement = Agreement::without_cache(control, times, clock, rng);
             Arc::new(Uncached::new(engine, agreement))
@@ -162,7 +162,32 @@ fn with_cache(
             let agreement = Agreement::of_one_process(control, times, Arc::clone(&clock), rng);
             Arc::new(Cached::agreed(engine, agreement, clock, LOCAL_USERS))
         }
-    }
+        CacheUrl::Shared(address) => {
+            let address = address.with_password().await.map_err(BadCacheUrl::Address)?;
+            let server = cache_server(&address, Arc::clone(&clock));
+            // Without it every request asks the database.
+            match server.look().await {
+                Ok(look) => tracing::info!(cache = server.place(), server = look.server, "the cache answers"),
+                Err(fault) => {
+                    let cause = fault.to_string();
+                    tracing::warn!(
+                        cache = server.place(),
+                        cause,
+                        "the cache cannot be used; it is tried again"
+                    );
+                }
+            }
+            Arc::new(SharedCached::new(
+                engine,
+                address.kind(),
+                server,
+                control,
+                times,
+                clock,
+                rng,
+            ))
+        }
+    })
 }
 
 /// Looks at a database of a server as [`open`] would, and changes nothing.

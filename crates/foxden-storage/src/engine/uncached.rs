@@ -32,9 +32,10 @@ impl<E: Engine> Engine for Uncached<E> {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        let began = self.agreement.now();
         // Without a cache there are no entries to bar.
         self.agreement.pass().await?;
-        self.agreement.limit(self.engine.write(user, write)).await
+        self.agreement.limit(began, self.engine.write(user, write)).await
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {

@@ -1,9 +1,10 @@
 //! Opens engines on database servers behind a cache, for the tests of several programs.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foxden_model::{Clock, UserId};
+use foxden_model::{Clock, SeededRng, UserId};
 use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
 use foxden_storage::{CacheTimes, Detail, Engine, OpenOptions, open};
@@ -25,6 +26,51 @@ pub async fn behind_local(server: TestServer, fixture: &EngineFixture) -> Arc<dy
     Arc::clone(engine)
 }
 
+/// A cache server for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestCache {
+    /// Redis.
+    Redis,
+    /// memcached.
+    Memcached,
+}
+
+impl TestCache {
+    /// The environment variable that names it.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Redis => "FOXDEN_TEST_REDIS",
+            Self::Memcached => "FOXDEN_TEST_MEMCACHED",
+        }
+    }
+
+    /// Its URL, if the environment names one.
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+    pub fn found(self) -> Option<String> {
+        std::env::var(self.variable()).ok()
+    }
+}
+
+/// An engine behind a cache that processes share, which is in use from the beginning. Each handle is an engine of its own.
+pub async fn behind_shared(server: TestServer, cache: TestCache, fixture: &EngineFixture) -> Arc<dyn Engine> {
+    let cache = cache.found().expect("the environment names the cache");
+    let leased = fixture.resource(async {
+        let lease = server.lease(fixture.namespace(), &["sync_migration"], "SELECT 1");
+        let engine = open_behind(lease.namespace().url(), &cache, AT_ONCE, fixture).await;
+        let now = fixture.clock.millis();
+        fixture.clock.set_millis(now - 3_600_000);
+        let summary = engine.summary(UserId(u64::MAX >> 2), Detail::Times).await;
+        fixture.clock.set_millis(now);
+        assert!(summary.is_ok(), "the server can be used");
+        let phase = lease.namespace().number("SELECT phase FROM sync_cache").await;
+        assert_eq!(phase, 2, "the cache is in use");
+        engine.close().await;
+        lease
+    });
+    let lease = Box::pin(leased).await;
+    open_behind(lease.namespace().url(), &cache, AT_ONCE, fixture).await
+}
+
 /// An agreement that holds for one call of a writer, so that a cache can be used at once.
 pub const AT_ONCE: CacheTimes = CacheTimes {
     lease: Duration::from_secs(2),
@@ -33,6 +79,7 @@ pub const AT_ONCE: CacheTimes = CacheTimes {
     write_limit: Duration::from_secs(40),
     settle: Duration::ZERO,
     retry: Duration::from_secs(60),
+    bar_limit: Duration::ZERO,
 };
 
 /// An engine at this URL behind a cache, with the clock of the fixture.
@@ -48,6 +95,8 @@ pub async fn open_behind(
         cache: cache.parse().expect("it names a cache"),
         cache_times,
     };
-    let engine = open(&url, &options, fixture.clock.clone(), fixture.rng.clone()).await;
+    // A cache server outlives the process of a test: other tests must not meet the same epochs.
+    let rng = SeededRng::new(RandomState::new().build_hasher().finish());
+    let engine = open(&url, &options, fixture.clock.clone(), Arc::new(rng)).await;
     engine.expect("the server can be used")
 }

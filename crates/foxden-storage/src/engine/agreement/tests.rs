@@ -8,9 +8,15 @@ use super::*;
 
 /// A row in memory, in the place of a database.
 #[derive(Default)]
-struct Row {
+pub(in crate::engine) struct Row {
     row: Mutex<CacheRow>,
     is_away: AtomicBool,
+}
+
+impl Row {
+    pub(in crate::engine) fn row(&self) -> CacheRow {
+        *self.row.lock().unwrap()
+    }
 }
 
 #[async_trait]
@@ -47,6 +53,7 @@ const TIMES: CacheTimes = CacheTimes {
     write_limit: Duration::from_secs(40),
     settle: Duration::from_secs(80),
     retry: Duration::from_secs(60),
+    bar_limit: Duration::ZERO,
 };
 
 impl Store {
@@ -181,6 +188,21 @@ async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
     assert!(process.pass().await.is_err());
     store.row.is_away.store(false, Ordering::SeqCst);
     assert_eq!(process.serving().await, Some(epoch));
+}
+
+#[tokio::test]
+async fn a_process_that_slept_looks_again() {
+    let mut store = Store::new();
+    let (slept, epoch) = store.serving(CacheKind::Local).await;
+    let other = store.process(CacheKind::None);
+    assert_eq!(other.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(slept.serving().await, Some(epoch));
+    assert_eq!(slept.pass().await.unwrap(), Pass::Bar(epoch));
+    // Its steady clock stood still.
+    let now = 1_700_000_081_000;
+    store.clock.set_millis(now + 20_000);
+    assert_eq!(slept.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(slept.serving().await, None);
 }
 
 #[tokio::test]

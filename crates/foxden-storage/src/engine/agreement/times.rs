@@ -17,6 +17,8 @@ pub struct CacheTimes {
     pub settle: Duration,
     /// The pause before a cache is announced again that another process objected to.
     pub retry: Duration,
+    /// How long a writer tries to bar an entry before it ends the use of the cache for all processes.
+    pub bar_limit: Duration,
 }
 
 impl Default for CacheTimes {
@@ -28,6 +30,7 @@ impl Default for CacheTimes {
             write_limit: Duration::from_secs(40),
             settle: Duration::from_secs(80),
             retry: Duration::from_secs(60),
+            bar_limit: Duration::from_secs(2),
         }
     }
 }

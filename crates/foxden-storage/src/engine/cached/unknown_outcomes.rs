@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use foxden_model::UserId;
 
 /// The most users that are recorded. A client that gives up many writes takes one place.
-pub(super) const MAX_USERS: usize = 1024;
+pub(super) const MAX_USERS: usize = 8192;
 
 /// The users and when their writes can no longer be carried out.
 #[derive(Default)]

@@ -1,0 +1,370 @@
+//! Redis and Valkey, by the few commands that the cache needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use foxden_model::Clock;
+
+use super::wire::{Pool, Protocol, Wire, WireFault};
+use super::{CacheAddress, CacheFault, CacheLook, CacheRead, CacheServer, Found, Got};
+
+/// Stores a value if the one before has not changed, and removes another key then.
+const REPLACE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+                       redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) \
+                       if KEYS[2] then redis.call('DEL', KEYS[2]) end return 1";
+/// The earliest version of Redis, and that of Valkey, which has another number of its own for it.
+const LEAST_VERSION: u32 = 7;
+
+/// A server.
+pub(super) struct Redis {
+    pool: Pool<Login>,
+    place: String,
+}
+
+/// What it speaks, and who speaks with it.
+struct Login(CacheAddress);
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Reply {
+    Text(String),
+    Error(String),
+    Number(i64),
+    Bytes(Vec<u8>),
+    Nothing,
+    List(Vec<Option<Vec<u8>>>),
+}
+
+impl Redis {
+    pub(super) fn new(address: CacheAddress, clock: Arc<dyn Clock>) -> Self {
+        let (host, port, place) = (address.host.clone(), address.port, address.to_string());
+        Self {
+            pool: Pool::new(Login(address), host, port, clock),
+            place,
+        }
+    }
+
+    /// The answer to one command.
+    async fn ask(&self, request: &[u8], run: Option<&Arc<str>>) -> Result<Reply, CacheFault> {
+        let (replies, _) = self.pool.call(request, 1, run).await?;
+        match replies.into_iter().next() {
+            Some(Reply::Error(cause)) => Err(CacheFault::Away(cause)),
+            Some(reply) => Ok(reply),
+            None => Err(strange()),
+        }
+    }
+}
+
+#[async_trait]
+impl CacheServer for Redis {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    async fn look(&self) -> Result<CacheLook, CacheFault> {
+        let Reply::Bytes(info) = self.ask(&command(&[b"INFO"]), None).await? else {
+            return Err(strange());
+        };
+        Ok(judged(&String::from_utf8_lossy(&info)))
+    }
+
+    async fn run(&self) -> Result<Arc<str>, CacheFault> {
+        // A connection knows it; the answer tells that it is still one.
+        Ok(self.pool.call(&command(&[b"PING"]), 1, None).await?.1)
+    }
+
+    fn is_same_run(&self, one: &str, other: &str) -> bool {
+        Login::is_same_run(one, other)
+    }
+
+    async fn store(
+        &self,
+        run: &Arc<str>,
+        values: &[(String, Vec<u8>)],
+        ttl: Duration,
+    ) -> Result<(), CacheFault> {
+        let mut request = Vec::new();
+        for (key, value) in values {
+            request.extend(set(key, value, ttl));
+        }
+        let (replies, _) = self.pool.call(&request, values.len(), Some(run)).await?;
+        let failed = replies.into_iter().find_map(|reply| match reply {
+            Reply::Error(cause) => Some(CacheFault::Away(cause)),
+            _ => None,
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn get(&self, read: CacheRead<'_>) -> Result<Got, CacheFault> {
+        let mut request = Vec::new();
+        if let (Some(key), Some((claim, ttl))) = (read.key, read.claim) {
+            // It is refused if there is an entry, or no memory.
+            request = claim_of(key, claim, ttl);
+        }
+        let answers = 1 + usize::from(!request.is_empty());
+        let keys = [Some(read.list), read.key, read.object].map(|key| key.map(str::as_bytes));
+        let words: Vec<_> = std::iter::once(b"MGET".as_slice())
+            .chain(keys.into_iter().flatten())
+            .collect();
+        request.extend(command(&words));
+        let (replies, run) = self.pool.call(&request, answers, None).await?;
+        let values = match replies.into_iter().next_back() {
+            Some(Reply::List(values)) if values.len() + 1 == words.len() => values,
+            Some(Reply::Error(cause)) => return Err(CacheFault::Away(cause)),
+            _ => return Err(strange()),
+        };
+        let mut values = values.into_iter();
+        let mut next = |key: Option<&[u8]>| key.and_then(|_| values.next().flatten());
+        let [list, value, object] = keys.map(&mut next);
+        Ok(Got {
+            list: list.map(found),
+            value: value.map(found),
+            object,
+            run,
+        })
+    }
+
+    async fn replace(
+        &self,
+        run: &Arc<str>,
+        key: &str,
+        before: &Found,
+        value: Vec<u8>,
+        ttl: Duration,
+        removed: Option<&str>,
+    ) -> Result<Option<Found>, CacheFault> {
+        let request = replace(key, &before.value, &value, ttl, removed);
+        let reply = self.ask(&request, Some(run)).await?;
+        Ok((reply == Reply::Number(1)).then(|| found(value)))
+    }
+
+    async fn remove(&self, run: &Arc<str>, keys: &[String]) -> Result<(), CacheFault> {
+        let words: Vec<_> = std::iter::once(b"DEL".as_slice())
+            .chain(keys.iter().map(String::as_bytes))
+            .collect();
+        self.ask(&command(&words), Some(run)).await.map(drop)
+    }
+
+    async fn fill(
+        &self,
+        run: &Arc<str>,
+        key: &str,
+        found: &Found,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<(), CacheFault> {
+        let request = replace(key, &found.value, value, ttl, None);
+        self.pool.tell(&request, 1, run).await
+    }
+
+    async fn put(&self, run: &Arc<str>, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheFault> {
+        self.pool.tell(&set(key, value, ttl), 1, run).await
+    }
+}
+
+impl Protocol for Login {
+    type Reply = Reply;
+
+    async fn greet(&self, wire: &mut Wire) -> Result<String, String> {
+        let Self(address) = self;
+        if let Some(password) = &address.password {
+            let mut words = vec![b"AUTH".as_slice()];
+            words.extend(address.user.as_deref().map(str::as_bytes));
+            words.push(password.as_bytes());
+            greeted(wire, &command(&words), "the password").await?;
+        }
+        if address.database != 0 {
+            let number = address.database.to_string();
+            greeted(wire, &command(&[b"SELECT", number.as_bytes()]), "the database").await?;
+        }
+        let Reply::Bytes(info) = greeted(wire, &command(&[b"INFO"]), "INFO").await? else {
+            return Err(WireFault::strange().into());
+        };
+        check(&String::from_utf8_lossy(&info))
+    }
+
+    async fn reply(wire: &mut Wire) -> Result<Reply, WireFault> {
+        let line = wire.line().await?;
+        let Some((kind, rest)) = line.split_at_checked(1) else {
+            return Err(WireFault::strange());
+        };
+        Ok(match kind {
+            "+" => Reply::Text(rest.to_owned()),
+            "-" => Reply::Error(rest.to_owned()),
+            ":" => Reply::Number(number(rest)?),
+            "$" => bytes(wire, rest).await?.map_or(Reply::Nothing, Reply::Bytes),
+            "*" => {
+                let mut list = Vec::new();
+                for _ in 0..number(rest)?.clamp(0, 16) {
+                    let line = wire.line().await?;
+                    let length = line.strip_prefix('$').ok_or_else(WireFault::strange)?;
+                    list.push(bytes(wire, length).await?);
+                }
+                Reply::List(list)
+            }
+            _ => return Err(WireFault::strange()),
+        })
+    }
+}
+
+/// The answer to a command of the greeting.
+async fn greeted(wire: &mut Wire, request: &[u8], what: &str) -> Result<Reply, String> {
+    wire.send(request).await?;
+    match Login::reply(wire).await? {
+        Reply::Error(cause) if cause.starts_with("NOAUTH") => Err(
+            "it wants a password: write redis://:PASSWORD@HOST, or redis://HOST?password_file=FILE"
+                .to_owned(),
+        ),
+        Reply::Error(cause) => Err(format!("it refuses {what}: {cause}")),
+        reply => Ok(reply),
+    }
+}
+
+/// Returns the run of a server that is fit.
+fn check(info: &str) -> Result<String, String> {
+    let field = |name| field(info, name);
+    let version = field("redis_version").unwrap_or_default();
+    let major = version.split('.').next().and_then(|major| major.parse().ok());
+    if major.is_none_or(|major: u32| major < LEAST_VERSION) {
+        return Err(format!(
+            "it is Redis {version}: version 7.0 or later is needed, or Valkey 8.0"
+        ));
+    }
+    if field("role") == Some("slave") {
+        return Err("it is a replica: name the server that it copies".to_owned());
+    }
+    if field("connected_slaves").is_some_and(|replicas| replicas != "0") {
+        return Err(
+            "it has replicas, which may take its place without its last values: name a server of its own"
+                .to_owned(),
+        );
+    }
+    if field("cluster_enabled") == Some("1") {
+        return Err("it is part of a cluster: name a server of its own".to_owned());
+    }
+    let policy = field("maxmemory_policy").unwrap_or_default();
+    let is_bounded = field("maxmemory").is_some_and(|bytes| bytes != "0");
+    if is_bounded && policy.ends_with("random") {
+        return Err(format!(
+            "its maxmemory-policy is {policy}, which removes what is in use: set allkeys-lru"
+        ));
+    }
+    field("run_id")
+        .map(str::to_owned)
+        .ok_or_else(|| "it tells no run_id".to_owned())
+}
+
+/// What a server that is fit is, and what it would be better with.
+fn judged(info: &str) -> CacheLook {
+    let field = |name| field(info, name);
+    let server = match (field("valkey_version"), field("redis_version")) {
+        (Some(valkey), _) => format!("Valkey {valkey}"),
+        (None, redis) => format!("Redis {}", redis.unwrap_or_default()),
+    };
+    let is_unbounded = field("maxmemory").is_some_and(|bytes| bytes == "0");
+    let cause = if is_unbounded {
+        Some("takes as much memory as it likes".to_owned())
+    } else if field("maxmemory_policy") == Some("noeviction") {
+        Some("stores nothing more once its memory is full".to_owned())
+    } else {
+        None
+    };
+    let cure = "set maxmemory, and maxmemory-policy allkeys-lru".to_owned();
+    CacheLook {
+        server,
+        advice: cause.map(|cause| (cause, cure)),
+    }
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = info.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+fn command(words: &[&[u8]]) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        request.extend(format!("${}\r\n", word.len()).into_bytes());
+        request.extend_from_slice(word);
+        request.extend_from_slice(b"\r\n");
+    }
+    request
+}
+
+fn set(key: &str, value: &[u8], ttl: Duration) -> Vec<u8> {
+    let ttl = ttl.as_secs().to_string();
+    command(&[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes()])
+}
+
+/// Stores a value under a key that is absent.
+fn claim_of(key: &str, value: &[u8], ttl: Duration) -> Vec<u8> {
+    let ttl = ttl.as_secs().to_string();
+    command(&[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes(), b"NX"])
+}
+
+fn replace(key: &str, before: &[u8], value: &[u8], ttl: Duration, removed: Option<&str>) -> Vec<u8> {
+    let ttl = ttl.as_secs().to_string();
+    let count = if removed.is_some() { b"2" } else { b"1" };
+    let mut words = vec![b"EVAL".as_slice(), REPLACE.as_bytes(), count, key.as_bytes()];
+    words.extend(removed.map(str::as_bytes));
+    words.extend([before, value, ttl.as_bytes()]);
+    command(&words)
+}
+
+const fn found(value: Vec<u8>) -> Found {
+    Found { value, number: 0 }
+}
+
+fn strange() -> CacheFault {
+    CacheFault::Away(WireFault::strange().into())
+}
+
+fn number(text: &str) -> Result<i64, WireFault> {
+    text.parse().map_err(|_| WireFault::strange())
+}
+
+/// The bytes of this length; none if it is below zero.
+async fn bytes(wire: &mut Wire, length: &str) -> Result<Option<Vec<u8>>, WireFault> {
+    match usize::try_from(number(length)?) {
+        Ok(length) => wire.bytes(length).await.map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_not_fit_is_refused_with_the_cure() {
+        let info = |more: &str| {
+            check(&format!(
+                "redis_version:7.0.15\r\nrun_id:abc\r\nrole:master\r\n{more}"
+            ))
+        };
+        for fit in [
+            "connected_slaves:0\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-random\r\n",
+            "maxmemory:9\r\nmaxmemory_policy:allkeys-lru\r\n",
+        ] {
+            assert_eq!(info(fit).unwrap(), "abc");
+        }
+        for (unfit, cause) in [
+            (
+                "maxmemory:9\r\nmaxmemory_policy:volatile-random\r\n",
+                "set allkeys-lru",
+            ),
+            ("cluster_enabled:1\r\n", "part of a cluster"),
+            ("connected_slaves:1\r\n", "it has replicas"),
+        ] {
+            assert!(info(unfit).unwrap_err().contains(cause));
+        }
+        for (other, cause) in [
+            ("redis_version:7.0.0\r\nrole:slave\r\n", "it is a replica"),
+            ("redis_version:6.2.14\r\nrun_id:abc\r\n", "version 7.0 or later"),
+            ("", "version 7.0 or later"),
+        ] {
+            assert!(check(other).unwrap_err().contains(cause));
+        }
+    }
+}
