@@ -176,6 +176,8 @@ impl Run {
             "on_servers",
             "--test",
             "caches",
+            "--test",
+            "moving",
         ];
         let to_tests = ["--ignored", "--skip", LONG];
         self.stage("engines on database servers", &mut tests(&programs, &to_tests))
@@ -225,12 +227,15 @@ impl Run {
         }
         let mut accounts = tests(&RULES, &to_tests);
         accounts.env("FOXDEN_TEST_REGISTER", "postgres");
-        for command in [&mut objects, &mut accounts] {
+        let of_servers = ["--ignored", "postgres", "on_servers"];
+        let mut moves = tests(&["--workspace", "--test", "moving"], &of_servers);
+        for command in [&mut objects, &mut accounts, &mut moves] {
             command.env("FOXDEN_TEST_POSTGRES", format!("{url}?pgbouncer=true"));
         }
         self.side_by_side(vec![
             Suite::again("objects on PostgreSQL behind pgbouncer", objects),
             Suite::again("accounts on PostgreSQL behind pgbouncer", accounts),
+            Suite::again("moves on PostgreSQL behind pgbouncer", moves),
         ])
     }
 

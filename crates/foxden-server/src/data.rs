@@ -67,6 +67,11 @@ const PRIVATE_FOLDER: u32 = 0o700;
 /// The owner alone.
 const PRIVATE_FILE: u32 = 0o600;
 
+/// Where SQLite keeps objects in a data folder.
+pub fn storage_folder(data: &Path) -> PathBuf {
+    data.join("storage")
+}
+
 impl DataFolder {
     /// Makes the folder where there is none, and locks it.
     pub fn open(path: &Path) -> Result<Self, DataError> {
@@ -94,7 +99,7 @@ impl DataFolder {
 
     /// Where SQLite keeps objects.
     pub fn storage(&self) -> PathBuf {
-        self.path.join("storage")
+        storage_folder(&self.path)
     }
 
     /// Where SQLite keeps accounts.

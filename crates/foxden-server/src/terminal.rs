@@ -82,6 +82,12 @@ pub fn styled<T: fmt::Display>(text: T, style: Style) -> Styled<T> {
     Styled { text, style }
 }
 
+/// The text as it appears on standard error.
+pub fn styled_error<T: fmt::Display>(text: T, style: Style) -> Styled<T> {
+    let style = stderr_has_colour().then_some(style);
+    Styled { text, style }
+}
+
 /// Whether standard output is a terminal that a person may be reading.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -144,6 +150,24 @@ pub fn print_text(text: impl fmt::Display) {
 pub fn eprint_line(text: impl fmt::Display) {
     // Nothing is left to tell it to when standard error is gone.
     let _ = writeln!(io::stderr().lock(), "{}", Sanitized::new(text));
+}
+
+/// The columns of the terminal on standard error; `None` if it is none, or one that cannot go back to the start of its line.
+pub fn stderr_width() -> Option<usize> {
+    if !io::stderr().is_terminal() || environment::is_dumb_terminal() {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(io::stderr()).ok()?.ws_col;
+    // A terminal that does not know its size says zero.
+    Some(if columns == 0 { 80 } else { columns.into() })
+}
+
+/// Replaces the line on standard error with this one, without ending it. Only for a terminal.
+pub fn replace_status(text: impl fmt::Display) {
+    let mut stderr = io::stderr().lock();
+    // Nothing is left to tell it to when standard error is gone.
+    let _ = write!(stderr, "\r\x1b[K{}", Sanitized::new(text));
+    let _ = stderr.flush();
 }
 
 /// Prints an error and its causes on standard error.

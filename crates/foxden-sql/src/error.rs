@@ -24,6 +24,14 @@ pub enum SqlError {
         /// The last version that this program knows.
         known: i64,
     },
+    /// Go where the rows are: they are being moved to another database, or were moved.
+    #[error("its rows are being moved to another database, or were moved")]
+    Moved,
+    /// Go where the rows are, or restore a backup: the tables that this program has used are not there any more.
+    #[error(
+        "its tables are gone: its rows are being moved to another database or were moved, unless the tables were dropped"
+    )]
+    TablesGone(#[source] Box<dyn Error + Send + Sync>),
     /// Let the process that keeps it migrate it: this one only reads.
     #[error(
         "the database is older than this program: its tables are at version {found}, this program knows {known}"

@@ -32,7 +32,7 @@ mod waiting;
 pub use database::{Database, Fetch, Tx};
 pub use error::SqlError;
 pub use folder_lock::{FolderLock, FolderLockError};
-pub use migration::{Migration, Migrations};
+pub use migration::{MOVED, Migration, Migrations};
 pub use origin::QueryOrigin;
 #[cfg(feature = "mysql")]
 pub use server::MysqlPool;

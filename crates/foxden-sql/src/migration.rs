@@ -1,5 +1,11 @@
 //! Migrations of the tables: forward only, one transaction each.
 
+use crate::SqlError;
+
+/// What is added to the version of tables whose rows are being moved to another database, or were moved: no program opens them,
+/// earlier releases included.
+pub const MOVED: i64 = 1_000_000;
+
 /// One step from one version of the tables to the next. Never edited once released.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
@@ -30,4 +36,15 @@ impl From<&'static [Migration]> for Migrations {
             ..Self::default()
         }
     }
+}
+
+/// Refuses tables that this program must not open.
+pub(crate) const fn check_version(found: i64, known: i64) -> Result<(), SqlError> {
+    if found >= MOVED {
+        return Err(SqlError::Moved);
+    }
+    if found > known {
+        return Err(SqlError::Newer { found, known });
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! - [`command`]: the commands of an engine, independent of protocol versions
 //! - [`page`]: the answers of an engine
 //! - [`engine`]: the [`Engine`] trait and every engine
+//! - [`moving`]: moving users from one store to another
 //! - `conformance` (behind a feature of that name): the promises of an engine as tests
 
 pub mod command;
@@ -12,6 +13,7 @@ pub mod command;
 pub mod conformance;
 pub mod engine;
 pub mod limits;
+pub mod moving;
 pub mod page;
 pub mod storage;
 
@@ -23,8 +25,9 @@ pub use command::{
 pub use engine::SqlEngine;
 pub use engine::{
     Agreement, BadCacheUrl, BadStoreUrl, BatchLimit, CacheAddress, CacheFault, CacheLook, CacheTimes,
-    CacheUrl, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, QueuedWrites, SharedCached,
-    SqliteEngine, SqliteOptions, StoreUrl, Uncached, inspect, inspect_cache, open,
+    CacheUrl, Cached, Engine, EngineError, MemoryEngine, MoveSide, OpenError, OpenOptions, QueuedWrites,
+    SharedCached, SqliteEngine, SqliteOptions, StoreUrl, Uncached, inspect, inspect_cache, open,
+    open_movable,
 };
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};

@@ -78,6 +78,10 @@ pub fn refused(what: &str, url: &ServerUrl, error: SqlError) -> Finding {
             format!("{what}: {error}"),
             "run the newer program, or restore a backup that the older one made",
         ),
+        SqlError::Moved => Finding::error(
+            format!("{what}: the objects at {url} are being moved to or from another store, or were moved"),
+            "run that foxden migrate to its end, set storage.url to where they are, or: foxden migrate --give-up",
+        ),
         error => Finding::error(
             format!("{what}: {url} cannot be used: {:#}", anyhow::Error::from(error)),
             "check the URL and the server's log",

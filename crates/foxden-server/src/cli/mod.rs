@@ -1,8 +1,10 @@
 //! The command line.
 //!
+//! - [`migrate`]: moves objects to another engine
 //! - [`user`], [`node`]: the commands about accounts and about storage nodes
 //! - [`show`]: prints responses on a terminal
 
+mod migrate;
 mod node;
 mod show;
 mod user;
@@ -46,6 +48,14 @@ enum Action {
     Invite(Invite),
     /// Make a server private again that counts as public
     Private,
+    /// Move all objects to another engine, while no Foxden has either store open
+    ///
+    /// Every object, time, expiry and unfinished upload arrives as it was; a comparison of both stores ends the move. Users keep
+    /// their uids. Accounts are not moved: `accounts.url` stays as it is.
+    ///
+    /// From its beginning neither store is served. If the move is interrupted, in whatever way, the same command goes on with it. At
+    /// its end the new store can be served; the old one keeps what it has, and is not served.
+    Migrate(migrate::MigrateArgs),
     /// Show and check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -121,6 +131,7 @@ impl Cli {
             Action::Node(command) => run_command(&self.flags, &command.into_command()?),
             Action::Invite(invite) => run_command(&self.flags, &invite.into_command()),
             Action::Private => run_command(&self.flags, &Command::MakePrivate),
+            Action::Migrate(args) => migrate::run(&self.flags, args),
             Action::Config(command) => run_config(&command, &self.flags),
             Action::Chore(ChoreCommand::List) => run_command(&self.flags, &Command::ListChores),
             Action::Chore(ChoreCommand::Run { name }) => {
@@ -181,7 +192,7 @@ fn confirm(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
         bail!("{what} cannot be undone; add --yes to do it without being asked");
     }
     terminal::print_line(harm);
-    terminal::print_line("Type the name again to go on:");
+    terminal::print_line(format_args!("Type {name} to go on:"));
     let mut typed = String::new();
     io::stdin().read_line(&mut typed)?;
     if typed.trim() != name {

@@ -33,6 +33,11 @@ pub fn config_file() -> Option<PathBuf> {
 /// Whether the person at the terminal wants no colour, see <https://no-color.org>.
 #[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
 pub fn refuses_colour() -> bool {
-    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || env::var_os("TERM").is_some_and(|term| term == "dumb")
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb_terminal()
+}
+
+/// Whether the terminal understands no escape sequences.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub fn is_dumb_terminal() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

@@ -23,6 +23,7 @@ mod load;
 mod mail;
 mod manners;
 mod memory;
+mod migrate;
 mod node_states;
 mod nodes;
 mod operator;

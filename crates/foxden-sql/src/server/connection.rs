@@ -8,6 +8,7 @@ use sqlx::Postgres;
 use super::action::{Action, Answer};
 use super::pool::PooledConnection;
 use super::{ServerEngine, ServerLook, ServerUrl};
+use crate::migration::check_version;
 use crate::{Migration, Migrations, SqlError};
 
 /// The connections of a server.
@@ -66,9 +67,7 @@ impl Pools {
                 (pool.server(), found, known)
             }
         };
-        if found > known {
-            return Err(SqlError::Newer { found, known });
-        }
+        check_version(found, known)?;
         Ok(ServerLook { server, found, known })
     }
 

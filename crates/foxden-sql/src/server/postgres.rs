@@ -25,6 +25,9 @@ const SESSION: [(&str, &str); 7] = [
     ("jit", "off"),
 ];
 
+/// The bytes of a name that the server keeps.
+const MAX_NAME_BYTES: usize = 63;
+
 /// How a transaction is kept apart from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -156,7 +159,7 @@ async fn options(url: &ServerUrl, role: &str) -> Result<Options<Postgres>, SqlEr
         // Without one in the URL it is empty: none is taken from the environment.
         .password(&password)
         .database(&url.database)
-        .application_name(&format!("foxden {role}"))
+        .application_name(&session_name(url, role))
         .disable_statement_logging();
     options = match &url.address {
         ServerAddress::Tcp(host, port) => options.host(host).port(*port).ssl_mode(tls(url.tls)),
@@ -172,6 +175,18 @@ async fn options(url: &ServerUrl, role: &str) -> Result<Options<Postgres>, SqlEr
         return Ok(options.extra_float_digits(None).statement_cache_capacity(0));
     }
     Ok(options.options(session(url)))
+}
+
+/// The name of a session, which the server lists: what it is for and, if the URL names one, its schema.
+pub fn session_name(url: &ServerUrl, role: &str) -> String {
+    let mut name = match &url.schema {
+        Some(schema) => format!("foxden {role} in {schema}"),
+        None => format!("foxden {role}"),
+    };
+    // Longer ones are cut by the server.
+    let end = (0..=MAX_NAME_BYTES.min(name.len())).rfind(|end| name.is_char_boundary(*end));
+    name.truncate(end.unwrap_or(0));
+    name
 }
 
 /// The options of a session, by name and value.

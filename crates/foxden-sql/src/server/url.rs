@@ -145,6 +145,11 @@ impl ServerUrl {
         &self.database
     }
 
+    /// The schema, if the URL names one.
+    pub fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
     /// Host and port or socket, for messages.
     pub fn place(&self) -> String {
         match &self.address {

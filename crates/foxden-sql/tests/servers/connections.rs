@@ -22,13 +22,14 @@ async fn each_session_is_bounded_and_strict(server: TestServer) {
     let namespace = fresh(server, "session").await;
     let pool = Pool::open(server, namespace.url()).await.unwrap();
     pool.check().await.unwrap();
+    let session_name = format!("foxden test in {}", namespace.name());
     let expected: &[(&str, &str)] = match server {
         TestServer::Postgres => &[
             ("SHOW statement_timeout", "8s"),
             ("SHOW idle_in_transaction_session_timeout", "3500ms"),
             ("SHOW lock_timeout", "5s"),
             ("SHOW search_path", namespace.name()),
-            ("SHOW application_name", "foxden test"),
+            ("SHOW application_name", &session_name),
         ],
         TestServer::Mariadb => &[
             ("SELECT DATABASE()", namespace.name()),

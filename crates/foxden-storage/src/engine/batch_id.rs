@@ -8,7 +8,7 @@ use super::BATCH_TTL_SECONDS;
 use crate::command::BatchId;
 
 /// A new id.
-pub(in crate::engine) fn random_id(rng: &dyn Rng) -> BatchId {
+pub(crate) fn random_id(rng: &dyn Rng) -> BatchId {
     let mut bytes = [0; 16];
     rng.fill(&mut bytes);
     let mut text = String::with_capacity(2 * bytes.len());

@@ -5,6 +5,7 @@
 
 mod batch;
 mod deleted;
+mod movable;
 mod read;
 mod stage;
 mod store;
@@ -28,6 +29,7 @@ pub struct MemoryEngine {
     rng: Arc<dyn Rng>,
     stores: RwLock<HashMap<UserId, Arc<Mutex<Store>>>>,
     announced: Announced,
+    moving: Mutex<movable::Moving>,
 }
 
 impl MemoryEngine {
@@ -38,6 +40,7 @@ impl MemoryEngine {
             rng,
             stores: RwLock::default(),
             announced: Announced::nothing(),
+            moving: Mutex::default(),
         }
     }
 

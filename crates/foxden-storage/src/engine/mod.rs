@@ -7,6 +7,7 @@ mod cache;
 mod cache_url;
 mod cached;
 pub mod memory;
+pub mod movable;
 mod open;
 mod patch_codec;
 mod patch_ref;
@@ -28,10 +29,12 @@ use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub use agreement::{Agreement, CacheControl, CacheKind, CacheRow, CacheTimes};
+pub(crate) use batch_id::random_id;
 pub use cache_url::{BadCacheUrl, CacheUrl, inspect_cache};
 pub use cached::Cached;
 pub use memory::MemoryEngine;
-pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, open};
+pub use movable::MoveSide;
+pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, open, open_movable};
 pub use shared::{CacheAddress, CacheFault, CacheLook, CacheServer, SharedCached, cache_server};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use sql::SqlEngine;

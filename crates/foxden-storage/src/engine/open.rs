@@ -12,6 +12,10 @@ use foxden_sql::server::{ServerEngine, ServerLook, ServerUrl};
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use super::SqlEngine;
+use super::movable::{MovableError, MovableStore, MoveSide, MovedAway};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::sql::movable::SqlRows;
+use super::sqlite::movable::SqliteRows;
 use super::sqlite::{self, SqliteEngine, SqliteOptions};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use super::{Agreement, Cached, SharedCached, Uncached, cache_server};
@@ -93,6 +97,14 @@ pub enum OpenError {
     /// The cache is not one for this engine.
     #[error("storage.cache: {0}")]
     Cache(#[from] BadCacheUrl),
+    /// The objects in the database of the server are being moved to or from another store, or were moved.
+    #[error("storage.url: the database {place}: {moved}")]
+    Moved {
+        /// The URL without its password.
+        place: String,
+        /// What becomes of the objects, and what the operator can do.
+        moved: MovedAway,
+    },
     /// The database of the server cannot be used.
     #[error("storage.url: the database {place}")]
     Server {
@@ -104,7 +116,7 @@ pub enum OpenError {
     },
 }
 
-/// Opens the engine that the URL names.
+/// Opens the engine that the URL names, unless its objects are being moved or were moved.
 pub async fn open(
     url: &StoreUrl,
     options: &OpenOptions,
@@ -124,12 +136,15 @@ pub async fn open(
         }
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         Kind::Server(url) => {
-            let opened = SqlEngine::open(url, Arc::clone(&clock), Arc::clone(&rng)).await;
-            let engine = opened.map_err(|source| OpenError::Server {
-                place: url.to_string(),
-                source,
-            })?;
-            with_cache(engine, options, clock, rng).await
+            let place = url.to_string();
+            match SqlEngine::open(url, Arc::clone(&clock), Arc::clone(&rng)).await {
+                Ok(engine) => with_cache(engine, options, clock, rng).await,
+                Err(SqlError::Moved) => Err(match SqlRows::moved(url, rng).await {
+                    Ok(moved) => OpenError::Moved { place, moved },
+                    Err(source) => OpenError::Server { place, source },
+                }),
+                Err(source) => Err(OpenError::Server { place, source }),
+            }
         }
         // Such a URL is refused when it is read.
         #[cfg(not(any(feature = "postgres", feature = "mysql")))]
@@ -190,6 +205,35 @@ async fn with_cache(
     })
 }
 
+/// Opens the store that the URL names for a move. A store to move from must exist. `default_folder` is for a URL that names none.
+pub async fn open_movable(
+    url: &StoreUrl,
+    default_folder: &Path,
+    side: MoveSide,
+    rng: Arc<dyn Rng>,
+) -> Result<Arc<dyn MovableStore>, MovableError> {
+    match &url.0 {
+        Kind::Memory => Err(MovableError::NotStored(url.shown(default_folder))),
+        Kind::Sqlite { folder, shards } => {
+            let folder = folder.as_deref().unwrap_or(default_folder);
+            let refused = |error: sqlite::OpenError| MovableError::Files(Box::new(error));
+            if side != MoveSide::To && !SqliteRows::exist(folder).map_err(refused)? {
+                return Err(MovableError::Missing(url.shown(default_folder)));
+            }
+            let shards = shards.unwrap_or_else(|| SqliteOptions::new(folder).shards);
+            Ok(Arc::new(SqliteRows::open(folder, shards, side).map_err(refused)?))
+        }
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        Kind::Server(url) => Ok(Arc::new(SqlRows::open(url, side, rng).await?)),
+        // Such a URL is refused when it is read.
+        #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+        Kind::Server(url) => Err(MovableError::Server {
+            place: url.to_string(),
+            source: SqlError::UnknownEngine(url.to_string()),
+        }),
+    }
+}
+
 /// Looks at a database of a server as [`open`] would, and changes nothing.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub async fn inspect(url: &ServerUrl) -> Result<ServerLook, SqlError> {
@@ -221,6 +265,52 @@ impl StoreUrl {
         match &self.0 {
             Kind::Server(url) => Some(url),
             Kind::Memory | Kind::Sqlite { .. } => None,
+        }
+    }
+
+    /// The folder of an engine that stores files.
+    pub fn folder<'a>(&'a self, default_folder: &'a Path) -> Option<&'a Path> {
+        match &self.0 {
+            Kind::Sqlite { folder, .. } => Some(folder.as_deref().unwrap_or(default_folder)),
+            Kind::Memory | Kind::Server(_) => None,
+        }
+    }
+
+    /// The store for people: its place, without the password and the options of connections.
+    pub fn shown(&self, default_folder: &Path) -> String {
+        match &self.0 {
+            Kind::Memory => "memory:".to_owned(),
+            Kind::Sqlite { folder, shards } => {
+                let folder = folder.as_deref().unwrap_or(default_folder);
+                let whole = std::path::absolute(folder);
+                let shown = format!("sqlite:{}", whole.as_deref().unwrap_or(folder).display());
+                shards.map_or_else(|| shown.clone(), |shards| format!("{shown}?shards={shards}"))
+            }
+            Kind::Server(url) => {
+                let mut shown = url.to_string();
+                if let Some(schema) = url.schema() {
+                    // The path of a socket may stand before.
+                    shown.push(if shown.contains('?') { '&' } else { '?' });
+                    shown.push_str("search_path=");
+                    shown.push_str(schema);
+                }
+                shown
+            }
+        }
+    }
+
+    /// Whether both URLs certainly name one store.
+    pub fn is_same_store(&self, other: &Self, default_folder: &Path) -> bool {
+        match (self.folder(default_folder), other.folder(default_folder)) {
+            (Some(one), Some(other)) => {
+                let whole = |folder: &Path| {
+                    std::fs::canonicalize(folder)
+                        .or_else(|_| std::path::absolute(folder))
+                        .ok()
+                };
+                whole(one) == whole(other)
+            }
+            _ => self.shown(default_folder) == other.shown(default_folder),
         }
     }
 

@@ -13,6 +13,7 @@ mod errors;
 mod expiry;
 mod file;
 mod lookup;
+pub(super) mod movable;
 mod objects;
 mod open;
 mod purge;
@@ -49,6 +50,7 @@ use self::file::DataFile;
 use self::lookup::CacheLookup;
 pub(super) use self::open::MAX_FILES;
 pub use self::open::OpenError;
+use self::open::Purpose;
 use self::read::PageStart;
 use self::read_pool::ReadPool;
 use self::writer::Writer;
@@ -138,7 +140,7 @@ impl SqliteEngine {
         } = options;
         let environment = Arc::new(Environment::new(clock, rng));
         // If the opening fails, the lock is dropped after the threads, which are started below.
-        let (lock, opened) = open::open_files(&folder, shards)?;
+        let (lock, opened) = open::open_files(&folder, shards, Purpose::Serving)?;
         let cached_users = cached_users / opened.len();
         let in_folder = |source: std::io::Error| open::unavailable(&folder, source);
         let (checkpointer, checkpoints) = Checkpointer::start(opened.len()).map_err(in_folder)?;

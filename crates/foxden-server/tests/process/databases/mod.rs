@@ -25,13 +25,13 @@ const DATABASES: [(&str, &str); 2] = [
 const PASSWORD: &str = "secret-of-the-test";
 
 /// A user of a database server. It is dropped with this, so its schemas must be gone before.
-struct User {
+pub struct User {
     server: TestServer,
-    name: String,
+    pub name: String,
 }
 
 impl User {
-    fn new(server: TestServer) -> Self {
+    pub fn new(server: TestServer) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("foxden_user_{}_{number}", std::process::id());
@@ -43,7 +43,7 @@ impl User {
     }
 
     /// The same URL for this user.
-    fn url(&self, url: &str) -> String {
+    pub fn url(&self, url: &str) -> String {
         with_login(url, &format!("{}:{PASSWORD}", self.name))
     }
 }
@@ -99,7 +99,7 @@ fn said(output: &Output) -> String {
 
 /// Serves, and expects the start to fail soon.
 #[track_caller]
-fn failed_start(start: &Start<'_>) -> String {
+pub fn failed_start(start: &Start<'_>) -> String {
     let mut command = start.command(&["serve"]);
     let command = command
         .stdin(Stdio::null())

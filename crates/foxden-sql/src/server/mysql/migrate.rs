@@ -4,6 +4,7 @@ use sqlx::mysql::{MySql, MySqlConnection};
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::{Flavour, MysqlPool};
+use crate::migration::check_version;
 use crate::server::fault;
 use crate::{Migration, SqlError};
 
@@ -49,9 +50,7 @@ async fn apply(
     loop {
         let found = version(connection, table).await.map_err(fault)?;
         let found = found.ok_or(SqlError::Mismatch)?;
-        if found > known {
-            return Err(SqlError::Newer { found, known });
-        }
+        check_version(found, known)?;
         let Some(migration) = usize::try_from(found)
             .ok()
             .and_then(|found| migrations.get(found))

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
 use super::{Isolation, PostgresPool};
+use crate::migration::check_version;
 use crate::server::fault::{self, Fault};
 use crate::{Migration, SqlError};
 
@@ -30,9 +31,7 @@ pub(super) async fn migrate(
             _ => pool.fault(error),
         };
         let found = lock(connection, table).await.map_err(fault)?;
-        if found > known {
-            return Err(SqlError::Newer { found, known });
-        }
+        check_version(found, known)?;
         let Some(migration) = usize::try_from(found)
             .ok()
             .and_then(|found| migrations.get(found))

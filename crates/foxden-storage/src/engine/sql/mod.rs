@@ -15,6 +15,7 @@ mod guard;
 mod id_list;
 #[cfg(feature = "postgres")]
 mod known_upsert;
+pub(super) mod movable;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod object_change;

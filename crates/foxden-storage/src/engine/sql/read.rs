@@ -6,7 +6,7 @@ use foxden_model::{ObjectId, SyncTime, UserId};
 
 use super::connection::{Arg, Connection, Dialect, Row as SqlRow};
 use super::fault::Fault;
-use super::select::{Search, Start, check_token, order};
+use super::select::{Search, Start, check_token, order, tie_of};
 use super::state::Collection;
 use crate::command::{Cursor, Detail, Fields, Order, PageToken, Query};
 use crate::engine::{EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
@@ -316,7 +316,7 @@ fn fill(page: &mut Page, objects: &[&SqlRow], query: &Query, most: usize) -> Res
         };
         last = Some(PageToken {
             key,
-            tie: row.id.into(),
+            tie: tie_of(row.id),
         });
     }
     rows.shrink_to_fit();

@@ -27,10 +27,23 @@ pub(super) struct Start<'a> {
     pub(super) after: Option<&'a PageToken>,
 }
 
+/// What a tie begins with. Without it the number that is the tie of SQLite would be taken for an id after a move.
+const TIE: char = '=';
+
+/// The tie of an object: its id.
+pub(super) fn tie_of(id: &str) -> Box<str> {
+    format!("{TIE}{id}").into()
+}
+
+/// The id of a tie.
+fn id_of(tie: &str) -> &str {
+    tie.strip_prefix(TIE).unwrap_or_default()
+}
+
 /// Checks a token: the tie is the id of an object.
 pub(super) fn check_token(token: &PageToken, order: Order) -> Result<(), EngineError> {
     let has_key = token.key.is_some() || order == Order::Index;
-    if has_key && ObjectId::new(token.tie.clone()).is_ok() {
+    if has_key && ObjectId::new(id_of(&token.tie)).is_ok() {
         Ok(())
     } else {
         Err(EngineError::BadCursor)
@@ -129,8 +142,8 @@ impl<'a> Statement<'a> {
     /// Continues after the last object of the page before. PostgreSQL searches an index by a comparison of rows; MySQL by the first
     /// column alone.
     fn after(&mut self, dialect: Dialect, order: Order, token: &'a PageToken) {
-        let tie = Arg::Text(&token.tie);
-        let again = || Arg::Text(&token.tie);
+        let tie = Arg::Text(id_of(&token.tie));
+        let again = || Arg::Text(id_of(&token.tie));
         let Some(key) = token.key else {
             self.and("o.sortindex IS NULL AND o.id < ?", [tie]);
             return;

@@ -15,7 +15,7 @@ use super::fault::Fault;
 use crate::engine::EngineError;
 
 /// The purpose of the connections, which the server lists.
-const ROLE: &str = "foxden-objects";
+pub(super) const ROLE: &str = "objects";
 
 /// The connections of a server.
 pub(super) enum Server {
@@ -45,11 +45,17 @@ pub(super) const MIGRATIONS: Migrations = Migrations {
 impl Server {
     /// Connects, checks the server, and migrates the tables.
     pub(super) async fn open(url: &ServerUrl) -> Result<Self, SqlError> {
+        let server = Self::connect(url, ROLE).await?;
+        server.migrate().await?;
+        Ok(server)
+    }
+
+    /// Connects and checks the server. `role` is what the connections are for.
+    pub(super) async fn connect(url: &ServerUrl, role: &'static str) -> Result<Self, SqlError> {
         match url.engine() {
             #[cfg(feature = "postgres")]
             ServerEngine::Postgres => {
-                let pool = PostgresPool::open(url, ROLE).await?;
-                pool.migrate(MIGRATIONS.table, MIGRATIONS.postgres).await?;
+                let pool = PostgresPool::open(url, role).await?;
                 let pooler = if pool.is_persistent() {
                     Pooler::None
                 } else {
@@ -58,14 +64,31 @@ impl Server {
                 Ok(Self::Postgres(pool, pooler))
             }
             #[cfg(feature = "mysql")]
-            ServerEngine::Mysql => {
-                let pool = MysqlPool::open(url, ROLE).await?;
-                pool.migrate(MIGRATIONS.table, MIGRATIONS.mysql).await?;
-                Ok(Self::Mysql(pool))
-            }
+            ServerEngine::Mysql => MysqlPool::open(url, role).await.map(Self::Mysql),
             #[cfg(not(all(feature = "postgres", feature = "mysql")))]
             _ => Err(SqlError::UnknownEngine(url.to_string())),
         }
+    }
+
+    /// Applies the migrations that are missing.
+    pub(super) async fn migrate(&self) -> Result<(), SqlError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool, _) => pool.migrate(MIGRATIONS.table, MIGRATIONS.postgres).await,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(pool) => pool.migrate(MIGRATIONS.table, MIGRATIONS.mysql).await,
+        }
+    }
+
+    /// The version of the tables that this program makes.
+    pub(super) fn known_version(&self) -> i64 {
+        let migrations = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(..) => MIGRATIONS.postgres,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => MIGRATIONS.mysql,
+        };
+        i64::try_from(migrations.len()).unwrap_or(i64::MAX)
     }
 
     pub(super) const fn dialect(&self) -> Dialect {
@@ -102,6 +125,10 @@ impl Server {
     pub(super) fn error(&self, fault: Fault) -> EngineError {
         match fault {
             Fault::Refused(error) => error,
+            // A move gives the tables other names while programs have the database open.
+            Fault::Server(error) if is_about_a_missing_table(&error) => {
+                refusal(SqlError::TablesGone(Box::new(error)))
+            }
             Fault::Overdue => EngineError::Unavailable("a transaction took too long".into()),
             Fault::Server(error) => refusal(match self {
                 #[cfg(feature = "postgres")]
@@ -137,4 +164,12 @@ fn refusal(error: SqlError) -> EngineError {
         SqlError::Busy | SqlError::Repeat(_) => EngineError::Busy,
         error => EngineError::Unavailable(Box::new(error)),
     }
+}
+
+/// By SQLSTATE: 42P01 of PostgreSQL, 42S02 of MySQL.
+fn is_about_a_missing_table(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| ["42P01", "42S02"].contains(&&*code))
 }

@@ -9,12 +9,18 @@ use foxden_sql::{FolderLock, FolderLockError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::movable::mark::{self, MOVED, version_of};
+use crate::engine::movable::MovedAway;
+
 /// Migrations, one for each version. Never edited once released.
 const MIGRATIONS: [&str; 2] = [
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../../migrations/sqlite/0002_closed.sql"),
 ];
 
+/// The version of the tables after them.
+#[expect(clippy::cast_possible_truncation, reason = "there are few")]
+const VERSION: u32 = MIGRATIONS.len() as u32;
 /// The greatest number of files in a folder.
 pub(in crate::engine) const MAX_FILES: u32 = 64;
 
@@ -63,6 +69,23 @@ pub enum OpenError {
     /// The file was written by a newer release.
     #[error("{0} was written by a newer release")]
     Newer(PathBuf),
+    /// The objects are being moved to or from another store, or were moved.
+    #[error("{}: {moved}", folder.display())]
+    Moved {
+        /// The folder.
+        folder: PathBuf,
+        /// What becomes of the objects, and what the operator can do.
+        moved: MovedAway,
+    },
+    /// The files take part in a move that another release began.
+    #[error(
+        "{folder} takes part in a move that another release began; go on with that release, or give the move up: \
+         foxden migrate --give-up URL"
+    )]
+    MovedByOther {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder or a file cannot be created, read or written.
     #[error("cannot open {path}")]
     Unavailable {
@@ -74,20 +97,40 @@ pub enum OpenError {
     },
 }
 
+/// What the files are opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To serve the objects; refused while they are moved, and afterwards.
+    Serving,
+    /// To move them.
+    Moving,
+    /// To give a move up, also one that another release began.
+    GivingUp,
+}
+
 /// The files of a folder, each with a connection that writes.
 pub(super) type OpenFiles = Vec<(PathBuf, Connection)>;
 
 /// Locks the folder and opens its files for writing; creates missing files of a new folder.
-pub(super) fn open_files(folder: &Path, count: u32) -> Result<(FolderLock, OpenFiles), OpenError> {
+pub(super) fn open_files(
+    folder: &Path,
+    count: u32,
+    purpose: Purpose,
+) -> Result<(FolderLock, OpenFiles), OpenError> {
     if count == 0 || count > MAX_FILES {
         return Err(OpenError::FileCount(count));
     }
     make_folder(folder)?;
     let lock = lock(folder)?;
-    // The first file is created last: once it exists, all do, and a missing file has been lost.
+    // The first file is created last: once it exists, all do, and a missing file has been lost. From then on it is opened first: it says
+    // whether the folder may be used at all, before others are migrated.
     let is_made = path_of(folder, 0).exists();
+    let mut numbers: Vec<u32> = (0..count).collect();
+    if !is_made {
+        numbers.reverse();
+    }
     let mut files = Vec::new();
-    for number in (0..count).rev() {
+    for number in numbers {
         let path = path_of(folder, number);
         if !path.exists() {
             if is_made {
@@ -101,11 +144,14 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<(FolderLock, OpenF
         let connection = connect_writer(&path, Duration::ZERO)
             .and_then(|mut connection| migrate(&mut connection, count, number).map(|()| connection))
             .map_err(|source| unavailable(&path, source))?;
+        check_version(folder, &path, &connection, purpose)?;
         check_place(folder, &path, &connection, count, number)?;
         files.push((path, connection));
     }
     sync(folder)?;
-    files.reverse();
+    if !is_made {
+        files.reverse();
+    }
     Ok((lock, files))
 }
 
@@ -174,8 +220,29 @@ fn migrate(connection: &mut Connection, files: u32, number: u32) -> rusqlite::Re
     Ok(())
 }
 
-fn version_of(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+fn check_version(
+    folder: &Path,
+    path: &Path,
+    connection: &Connection,
+    purpose: Purpose,
+) -> Result<(), OpenError> {
+    let version = version_of(connection).map_err(|source| unavailable(path, source))?;
+    let is_moved = version >= MOVED;
+    let is_known = version % MOVED == VERSION;
+    match purpose {
+        Purpose::Serving if is_moved => {
+            Err(OpenError::Moved {
+                folder: folder.to_owned(),
+                // The store stays closed if the mark cannot be read.
+                moved: MovedAway::of(mark::read(connection).unwrap_or_default()),
+            })
+        }
+        Purpose::Moving if is_moved && !is_known => Err(OpenError::MovedByOther {
+            folder: folder.to_owned(),
+        }),
+        _ if !is_moved && version > VERSION => Err(OpenError::Newer(path.to_owned())),
+        Purpose::Serving | Purpose::Moving | Purpose::GivingUp => Ok(()),
+    }
 }
 
 fn check_place(
@@ -185,10 +252,6 @@ fn check_place(
     requested: u32,
     number: u32,
 ) -> Result<(), OpenError> {
-    let version = version_of(connection).map_err(|source| unavailable(path, source))?;
-    if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
-        return Err(OpenError::Newer(path.to_owned()));
-    }
     let (made, found): (u32, u32) = connection
         .query_row("select files, number from place", (), |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -223,7 +286,7 @@ fn missing(folder: &Path, requested: u32, path: PathBuf) -> OpenError {
     }
 }
 
-fn path_of(folder: &Path, number: u32) -> PathBuf {
+pub(super) fn path_of(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("{number}.sqlite"))
 }
 
