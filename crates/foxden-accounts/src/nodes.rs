@@ -112,6 +112,12 @@ async fn list(register: &impl Fetch, legacy: i64) -> Result<Vec<Node>, Unavailab
 }
 
 impl Node {
+    /// Whether it takes new users now.
+    pub fn takes_users(&self) -> bool {
+        let is_full = self.capacity.is_some_and(|capacity| self.load >= capacity);
+        self.is_listed && self.state == NodeState::Accepting && !is_full
+    }
+
     /// The node of a row, without its stores.
     fn of(row: &NodeRow) -> Self {
         Self {

@@ -30,30 +30,69 @@ pub fn outcome(outcome: &Outcome) -> String {
             format!("{name} has an empty store elsewhere now; browsers fill it when they sync next")
         }
         Outcome::InvitationRevoked { id } => format!("invitation {id} is taken back"),
-        Outcome::NodeStateSet { url, state } => match state {
-            NodeState::Accepting => format!("{url} takes users"),
-            NodeState::NoNewUsers => format!("{url} takes no new users, and those it has stay"),
-            NodeState::Draining => {
-                format!("{url} takes no new users, and those it has move to other nodes as they come")
-            }
-            NodeState::Down => format!("{url} is out of service: its users wait, half an hour at a time"),
-        },
+        Outcome::NodeStateSet { url, state, has_room } => node_state_set(url, *state, *has_room),
         Outcome::NodeAdded { url } => format!("{url} takes users"),
         Outcome::NodeConfigured { url } => format!("{url} is set; foxden node list shows how"),
-        Outcome::NodeReset { url, stores } => format!(
-            "{}; browsers fill them when they sync next, and the old ones at {url} are emptied",
-            match stores {
-                1 => "1 store begins anew".to_owned(),
-                stores => format!("{stores} stores begin anew"),
-            }
+        Outcome::NodeReset {
+            url,
+            stores,
+            has_room,
+        } => format!(
+            "{}; browsers fill them when they sync next, and the old ones at {url} are emptied{}",
+            stores_begin_anew(*stores),
+            waiting(*has_room, "they")
         ),
-        Outcome::NodeRemoved { url, stores } => {
-            format!("{url} is struck off; {stores} stores begin anew elsewhere")
-        }
+        Outcome::NodeRemoved {
+            url,
+            stores,
+            has_room,
+        } => format!(
+            "{url} is struck off; {} elsewhere{}",
+            stores_begin_anew(*stores),
+            waiting(*has_room, "they")
+        ),
         Outcome::MadePrivate { mark } => made_private(mark.as_ref()),
         Outcome::ChoreRan { name, count: 0 } => format!("{name}: nothing to do"),
         Outcome::ChoreRan { name, count } => format!("{name}: {count} cleared"),
     }
+}
+
+fn node_state_set(url: &str, state: NodeState, has_room: bool) -> String {
+    match state {
+        NodeState::Accepting => format!("{url} takes users"),
+        NodeState::NoNewUsers => {
+            format!(
+                "{url} takes no new users, and those it has stay{}",
+                waiting(has_room, "new ones")
+            )
+        }
+        NodeState::Draining if has_room => {
+            format!("{url} takes no new users, and those it has move to other nodes as they come")
+        }
+        NodeState::Draining => format!(
+            "{url} takes no new users, and those it has move to other nodes as they come; no node has room for them now, so \
+             they stay until one does (foxden node list)"
+        ),
+        NodeState::Down => format!(
+            "{url} is out of service: its users wait, half an hour at a time{}",
+            waiting(has_room, "new ones")
+        ),
+    }
+}
+
+fn stores_begin_anew(stores: u64) -> String {
+    match stores {
+        1 => "1 store begins anew".to_owned(),
+        stores => format!("{stores} stores begin anew"),
+    }
+}
+
+/// What follows for those who need a store, where no node takes new users.
+fn waiting(has_room: bool, who: &str) -> String {
+    if has_room {
+        return String::new();
+    }
+    format!("; no node takes new users now, so {who} wait until one does (foxden node list)")
 }
 
 fn made_private(mark: Option<&Mark>) -> String {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use foxden_accounts::{Assignment, Identity, KeyId, NodeLookup, NodeSettings, NodeState, Nodes, TokenError};
+use foxden_accounts::{
+    Accounts, Assignment, Identity, KeyId, NodeLookup, NodeSettings, NodeState, Nodes, TokenError,
+};
 use foxden_model::{ManualClock, UserId};
 
 use crate::context::{ANN, PASSWORD, START, TestContext, local_client};
@@ -59,7 +61,7 @@ impl Pair {
         pair
     }
 
-    fn accounts(&self) -> &foxden_accounts::Accounts {
+    fn accounts(&self) -> &Accounts {
         &self.processes[0].accounts
     }
 
@@ -117,7 +119,11 @@ pub(crate) fn told_by_token(assigned: Result<Assignment, TokenError>) -> Told {
 }
 
 pub(crate) async fn told_by_lookup(process: &TestContext) -> Told {
-    match process.accounts.node_of(ANN, &local_client()).await.unwrap() {
+    told_by_node_of(&process.accounts).await
+}
+
+async fn told_by_node_of(accounts: &Accounts) -> Told {
+    match accounts.node_of(ANN, &local_client()).await.unwrap() {
         NodeLookup::At(node) => Told::At(node.to_string()),
         NodeLookup::Down(_) => Told::Down,
         NodeLookup::NoCapacity => Told::NoRoom,
@@ -188,6 +194,33 @@ async fn a_node_that_drains_loses_its_users_as_they_come() {
         );
         assert_eq!(pair.token().await.user, after.user, "it moves once");
     }
+}
+
+/// All devices of a person come at once, at two processes: the stores move once, together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn devices_that_come_at_once_find_the_stores_moved_once() {
+    let pair = Pair::new().await;
+    let before = pair.processes[0].count("SELECT COUNT(*) FROM users").await;
+    pair.set_state(ONE, NodeState::Draining).await;
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let accounts = pair.processes[number % 2].accounts.clone();
+        let (identity, key_id) = (pair.identity.clone(), pair.key_id.clone());
+        asking.spawn(async move {
+            if number % 4 < 2 {
+                told_by_token(accounts.assign(&identity, &key_id).await)
+            } else {
+                told_by_node_of(&accounts).await
+            }
+        });
+    }
+    for told in asking.join_all().await {
+        assert_eq!(told, at(TWO));
+    }
+    let after = pair.processes[0].count("SELECT COUNT(*) FROM users").await;
+    assert_eq!(after, before + 2);
+    let nodes = pair.accounts().list_nodes().await.unwrap();
+    assert_eq!((nodes[1].users, nodes[1].legacy_users, nodes[1].load), (1, 1, 2));
 }
 
 /// It does not move half of what a person has.

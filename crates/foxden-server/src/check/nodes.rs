@@ -74,10 +74,6 @@ fn added(known: &[Node]) -> Vec<PublicUrl> {
 
 /// Whether there is a node that takes users.
 fn judge_list(config: &Config, known: &[Node]) -> Vec<Finding> {
-    let takes_users = |node: &Node| {
-        let is_full = node.capacity.is_some_and(|capacity| node.load >= capacity);
-        node.is_listed && node.state == NodeState::Accepting && !is_full
-    };
     let is_by_command = config.tokens.nodes == NodeSource::ByCommand;
     if known.is_empty() && is_by_command {
         return vec![Finding::warning(
@@ -85,7 +81,7 @@ fn judge_list(config: &Config, known: &[Node]) -> Vec<Finding> {
             "add one: foxden node add URL",
         )];
     }
-    if known.is_empty() || known.iter().any(takes_users) {
+    if known.is_empty() || known.iter().any(Node::takes_users) {
         return Vec::new();
     }
     vec![Finding::warning(

@@ -79,8 +79,8 @@ async fn operate(app: &App, command: Command) -> Result<Response, OperationError
             nodes: converted(nodes::list(app).await?),
         },
         Command::SetNode { url, state } => {
-            nodes::set_state(app, &url, state.into()).await?;
-            done(Outcome::NodeStateSet { url, state })
+            let has_room = nodes::set_state(app, &url, state.into()).await?;
+            done(Outcome::NodeStateSet { url, state, has_room })
         }
         Command::AddNode { url, settings } => {
             let url = nodes::add(app, &url, settings.into()).await?;
@@ -91,12 +91,20 @@ async fn operate(app: &App, command: Command) -> Result<Response, OperationError
             done(Outcome::NodeConfigured { url })
         }
         Command::ResetNode { url } => {
-            let stores = nodes::reset(app, &url).await?;
-            done(Outcome::NodeReset { url, stores })
+            let (stores, has_room) = nodes::reset(app, &url).await?;
+            done(Outcome::NodeReset {
+                url,
+                stores,
+                has_room,
+            })
         }
         Command::RemoveNode { url } => {
-            let stores = nodes::remove(app, &url).await?;
-            done(Outcome::NodeRemoved { url, stores })
+            let (stores, has_room) = nodes::remove(app, &url).await?;
+            done(Outcome::NodeRemoved {
+                url,
+                stores,
+                has_room,
+            })
         }
         Command::MakePrivate => {
             let mark = server::make_private(app)?;

@@ -162,6 +162,9 @@ pub enum Outcome {
         url: String,
         /// Its new state.
         state: NodeState,
+        /// Whether a node takes new users.
+        #[serde(default = "yes")]
+        has_room: bool,
     },
     /// A node was added.
     NodeAdded {
@@ -179,6 +182,9 @@ pub enum Outcome {
         url: String,
         /// How many stores begin anew.
         stores: u64,
+        /// Whether a node takes new users.
+        #[serde(default = "yes")]
+        has_room: bool,
     },
     /// A node was removed.
     NodeRemoved {
@@ -186,6 +192,9 @@ pub enum Outcome {
         url: String,
         /// How many stores begin anew on other nodes.
         stores: u64,
+        /// Whether a node takes new users.
+        #[serde(default = "yes")]
+        has_room: bool,
     },
     /// The server is private.
     MadePrivate {
@@ -199,6 +208,10 @@ pub enum Outcome {
         /// How many rows or stores it cleared.
         count: u64,
     },
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Why a command failed.

@@ -42,28 +42,33 @@ pub async fn configure(app: &App, url: &str, settings: NodeSettings) -> Result<(
     Ok(())
 }
 
-/// Sets whether the node takes users.
-pub async fn set_state(app: &App, url: &str, state: NodeState) -> Result<(), OperationError> {
+/// Sets whether the node takes users. Returns whether there is room for new ones, on this node or another one.
+pub async fn set_state(app: &App, url: &str, state: NodeState) -> Result<bool, OperationError> {
     let changed = accounts_of(app)?.set_node_state(url, state).await;
     changed.map_err(|error| OperationError::on_node(error, url))?;
     report_change(app, url, state_name(state));
-    Ok(())
+    has_room(app).await
 }
 
-/// Takes all stores off the node. Returns how many begin anew, there or on other nodes.
-pub async fn reset(app: &App, url: &str) -> Result<u64, OperationError> {
+/// Whether a node takes new users.
+async fn has_room(app: &App) -> Result<bool, OperationError> {
+    Ok(list(app).await?.iter().any(Node::takes_users))
+}
+
+/// Takes all stores off the node. Returns how many begin anew, there or on other nodes, and whether there is room for any.
+pub async fn reset(app: &App, url: &str) -> Result<(u64, bool), OperationError> {
     let stores = accounts_of(app)?.reset_node(url).await;
     let stores = stores.map_err(|error| OperationError::on_node(error, url))?;
     report_change(app, url, "reset");
-    Ok(stores)
+    Ok((stores, has_room(app).await?))
 }
 
-/// Removes the node. Returns how many of its stores begin anew on other nodes.
-pub async fn remove(app: &App, url: &str) -> Result<u64, OperationError> {
+/// Removes the node. Returns how many of its stores begin anew on other nodes, and whether there is room for any.
+pub async fn remove(app: &App, url: &str) -> Result<(u64, bool), OperationError> {
     let stores = accounts_of(app)?.remove_node(url).await;
     let stores = stores.map_err(|error| OperationError::on_node(error, url))?;
     report_change(app, url, "removed");
-    Ok(stores)
+    Ok((stores, has_room(app).await?))
 }
 
 fn report_change(app: &App, url: &str, what: &str) {

@@ -78,7 +78,7 @@ impl Refusal {
             },
             Self::Stale => refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Overwrites),
             Self::Down { seconds } => Reply {
-                why: Some("the node is in maintenance".to_owned()),
+                why: Some("the node is in maintenance or marked as down".to_owned()),
                 ..later(seconds, "the node is in maintenance")
             },
             Self::Storage(error) => storage(&error),

@@ -169,7 +169,10 @@ async fn a_refusal_tells_the_log_why() {
 
     sync.backoff.close(60);
     let resting = why(&sync, asking("")).await;
-    assert_eq!(resting, (503, "the node is in maintenance".to_owned()));
+    assert_eq!(
+        resting,
+        (503, "the node is in maintenance or marked as down".to_owned())
+    );
 }
 
 #[tokio::test]

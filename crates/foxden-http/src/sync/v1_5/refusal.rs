@@ -78,7 +78,7 @@ impl Refusal {
             },
             Self::Stale { modified } => stale(modified),
             Self::Down { seconds } => Reply {
-                why: Some("the node is in maintenance".to_owned()),
+                why: Some("the node is in maintenance or marked as down".to_owned()),
                 ..later(seconds)
             },
             Self::Storage(error) => storage(&error),

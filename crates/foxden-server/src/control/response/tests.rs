@@ -31,14 +31,17 @@ fn every_outcome_and_failure_is_read_as_it_was_written() {
         Outcome::NodeStateSet {
             url: "http://node".to_owned(),
             state: NodeState::Draining,
+            has_room: false,
         },
         Outcome::NodeReset {
             url: "http://node".to_owned(),
             stores: 1,
+            has_room: true,
         },
         Outcome::NodeRemoved {
             url: "http://node".to_owned(),
             stores: 3,
+            has_room: true,
         },
         Outcome::MadePrivate { mark: Some(mark) },
         Outcome::ChoreRan {
