@@ -12,7 +12,7 @@ mod memcached;
 mod pgbouncer;
 mod postgres;
 mod postgres_pair;
-mod process;
+pub mod process;
 mod redis;
 mod server;
 mod start;

@@ -3,13 +3,14 @@
 pub mod servers;
 mod tally;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, PipeReader};
+use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
 use crate::cargo::cargo;
+use crate::engines::process::Process;
 use crate::packages::{CPP, FAKETIME, FIREFOX, HAPROXY, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, python, tidy};
 use servers::Servers;
@@ -340,7 +341,7 @@ impl Run {
         }
         let to_tests = ["--ignored", "--test-threads=2", "--skip", LONG];
         let browser = tests(&BROWSER, &to_tests);
-        Ok(self.begin(vec![Suite::new("a real Firefox", browser)]))
+        self.begin(vec![Suite::new("a real Firefox", browser)])
     }
 
     /// Runs `cargo test`, prints its output and counts the results.
@@ -367,51 +368,32 @@ impl Run {
 
     /// Runs stages at once.
     fn side_by_side(&mut self, stages: Vec<Suite>) -> Result<()> {
-        let running = self.begin(stages);
+        let running = self.begin(stages)?;
         self.end(running)
     }
 
     /// Begins stages.
-    fn begin(&self, stages: Vec<Suite>) -> Vec<RunningStage> {
+    fn begin(&self, stages: Vec<Suite>) -> Result<Vec<RunningStage>> {
         let begin = |mut suite: Suite| {
             println!("\n== {}: has begun", suite.name);
             self.tell(&mut suite.command);
-            let output = std::thread::spawn(move || {
-                let mut output = Vec::new();
-                let is_good = print_lines(&mut suite.command, |line| {
-                    output.push(line.to_owned());
-                    false
-                });
-                is_good.map(|is_good| (output, is_good))
-            });
-            RunningStage {
-                name: suite.name,
-                setting: suite.setting,
-                output,
-            }
+            RunningStage::begin(suite)
         };
         stages.into_iter().map(begin).collect()
     }
 
     /// Waits for stages, prints their output and counts the results.
     fn end(&mut self, running: Vec<RunningStage>) -> Result<()> {
-        for RunningStage {
-            name,
-            setting,
-            output,
-        } in running
-        {
-            let ended = output
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            let (output, is_good) = ended?;
+        for mut stage in running {
+            let (output, is_good) = stage.end()?;
+            let RunningStage { name, setting, .. } = &stage;
             println!("\n== {name}");
-            self.tally.begin(&setting);
+            self.tally.begin(setting);
             for line in output {
                 println!("{line}");
                 self.tally.read(&line);
             }
-            self.tally.stage_ended(&name, is_good);
+            self.tally.stage_ended(name, is_good);
         }
         Ok(())
     }
@@ -445,12 +427,59 @@ impl Suite {
     }
 }
 
-/// A stage that has begun.
+/// The lines that a stage has printed, and whether it succeeded.
+type StageOutput = (Vec<String>, bool);
+
+/// A stage that has begun. Dropped before its end, it is killed: the servers that it needs end with the run.
 struct RunningStage {
     name: String,
     setting: String,
-    /// The lines of its output, and whether it succeeded.
-    output: JoinHandle<Result<(Vec<String>, bool)>>,
+    process: Process,
+    /// `None` once it was taken.
+    output: Option<JoinHandle<Result<StageOutput>>>,
+}
+
+impl RunningStage {
+    fn begin(mut suite: Suite) -> Result<Self> {
+        let (child, lines) = spawn(&mut suite.command)?;
+        let process = Process::with_pid(child.id())?;
+        let read = move || {
+            let mut output = Vec::new();
+            let is_good = print_wanted(child, lines, |line| {
+                output.push(line.to_owned());
+                false
+            });
+            is_good.map(|is_good| (output, is_good))
+        };
+        Ok(Self {
+            name: suite.name,
+            setting: suite.setting,
+            process,
+            output: Some(std::thread::spawn(read)),
+        })
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) -> Result<StageOutput> {
+        let output = self.output.take().context("it has ended before")?;
+        output
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for RunningStage {
+    fn drop(&mut self) {
+        if self.output.is_none() {
+            return;
+        }
+        println!("\n== {}: is ended", self.name);
+        match self.process.kill_with_descendants() {
+            // How it ended is of no use.
+            Ok(()) => drop(self.end()),
+            Err(error) => println!("{error:#}"),
+        }
+    }
 }
 
 /// The path of this program, for tests that start servers with it.
@@ -467,13 +496,28 @@ pub fn tests(what: &[&str], to_tests: &[&str]) -> Command {
 }
 
 /// Runs a command, prints the lines of its output that are wanted, and returns whether it succeeded.
-fn print_lines(command: &mut Command, mut is_wanted: impl FnMut(&str) -> bool) -> Result<bool> {
+fn print_lines(command: &mut Command, is_wanted: impl FnMut(&str) -> bool) -> Result<bool> {
+    let (child, lines) = spawn(command)?;
+    print_wanted(child, lines, is_wanted)
+}
+
+/// Starts a command. Returns it with all of its output.
+fn spawn(command: &mut Command) -> Result<(Child, PipeReader)> {
     // One pipe for both streams: the name of the test program comes on one, the names of its tests on the other.
     let (output, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
-    let mut child = command.spawn().context("cargo cannot be started")?;
+    let child = command.spawn().context("cargo cannot be started")?;
     // The command holds the write end of the pipe; the output ends when the last process with it ends.
     command.stdout(Stdio::null()).stderr(Stdio::null());
+    Ok((child, output))
+}
+
+/// Prints the lines that are wanted until the command ends. Returns whether it succeeded.
+fn print_wanted(
+    mut child: Child,
+    output: PipeReader,
+    mut is_wanted: impl FnMut(&str) -> bool,
+) -> Result<bool> {
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
@@ -487,6 +531,40 @@ fn print_lines(command: &mut Command, mut is_wanted: impl FnMut(&str) -> bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stage(script: &str) -> RunningStage {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        RunningStage::begin(Suite::new("a stage", command)).unwrap()
+    }
+
+    #[test]
+    fn a_stage_that_is_given_up_leaves_no_process_behind() {
+        let stage = stage("echo begun; sh -c 'sleep 600; true'; true");
+        let descendants = || {
+            let children = stage.process.children().unwrap();
+            let of_each = children.iter().map(|child| child.children().unwrap());
+            let grandchildren: Vec<Process> = of_each.flatten().collect();
+            (children, grandchildren)
+        };
+        let (mut children, mut grandchildren) = descendants();
+        while grandchildren.is_empty() {
+            std::thread::yield_now();
+            (children, grandchildren) = descendants();
+        }
+        let all: Vec<Process> = [children, grandchildren, vec![stage.process.clone()]].concat();
+        drop(stage);
+        assert!(all.iter().all(|process| !process.is_running()));
+    }
+
+    #[test]
+    fn a_stage_that_has_ended_has_its_output() {
+        let (lines, is_good) = stage("echo one; echo two >&2; exit 1").end().unwrap();
+        assert_eq!(
+            (lines, is_good),
+            (vec!["one".to_owned(), "two".to_owned()], false)
+        );
+    }
 
     #[test]
     fn flags_are_told_from_filters() {
