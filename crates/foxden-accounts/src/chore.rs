@@ -145,6 +145,13 @@ impl Accounts {
             .await
     }
 
+    /// Records that a node did not answer: all of its stores are listed again later.
+    pub async fn node_not_reached(&self, url: &str) -> Result<(), Unavailable> {
+        let now = self.millis();
+        self.transact(|tx| async move { Ok(store::defer_all(&tx, url, now, now + AGAIN_MILLIS).await?) })
+            .await
+    }
+
     /// The maximum lifetime of a token, with a margin for the clocks of nodes.
     pub(crate) fn token_millis(&self) -> i64 {
         i64::from(self.0.options.token_seconds) * 1000 + LATE_MILLIS

@@ -176,6 +176,8 @@ impl Accounts {
                     None => node::insert(&tx, service, url, false).await?,
                 }
             }
+            // One that was known before may have drained then.
+            self.change_state(&tx, url, NodeState::Accepting).await?;
             Ok(apply(&tx, &self.rows_of(&tx, url).await?, settings).await?)
         })
         .await
@@ -191,19 +193,21 @@ impl Accounts {
     /// Changes whether a node takes users.
     pub async fn set_node_state(&self, url: &str, state: NodeState) -> Result<(), NodeError> {
         let url = plain_url(url);
+        self.transact(|tx| async move { self.change_state(&tx, url, state).await })
+            .await
+    }
+
+    async fn change_state(&self, tx: &Tx, url: &str, state: NodeState) -> Result<(), NodeError> {
         let (downed, backoff) = match state {
             NodeState::Accepting => (false, false),
             NodeState::NoNewUsers | NodeState::Draining => (false, true),
             NodeState::Down => (true, true),
         };
-        self.transact(|tx| async move {
-            let rows = self.rows_of(&tx, url).await?;
-            node::set_state(&tx, url, downed, backoff).await?;
-            let mut setting = rows[0].setting();
-            setting.drains = state == NodeState::Draining;
-            Ok(node::set(&tx, url, &setting).await?)
-        })
-        .await
+        let rows = self.rows_of(tx, url).await?;
+        node::set_state(tx, url, downed, backoff).await?;
+        let mut setting = rows[0].setting();
+        setting.drains = state == NodeState::Draining;
+        Ok(node::set(tx, url, &setting).await?)
     }
 
     /// Removes a node: one that commands added, or one that is no longer listed. Its users get an empty store on another

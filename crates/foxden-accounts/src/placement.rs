@@ -50,25 +50,31 @@ impl Accounts {
 
     /// The node for a new store: rather that of the owner's other store than another one.
     async fn choose_for(&self, tx: &Tx, service: i64, email: &str) -> Result<Option<NodeRow>, SqlError> {
-        let mut rather = String::new();
+        let rather = self.node_beside(tx, service, email).await?;
+        choose(tx, NodeQuery::first(service, &rather)).await
+    }
+
+    /// The address of the node of the owner's other store; empty if there is none.
+    pub(crate) async fn node_beside(
+        &self,
+        from: &impl Fetch,
+        service: i64,
+        email: &str,
+    ) -> Result<String, SqlError> {
         for other in self.services().into_iter().filter(|&other| other != service) {
-            if let Some(row) = current_store(tx, other, email).await?
-                && let Some(node) = node::by_id(tx, row.nodeid).await?
+            if let Some(row) = current_store(from, other, email).await?
+                && let Some(node) = node::by_id(from, row.nodeid).await?
             {
-                rather = node.node;
+                return Ok(node.node);
             }
         }
-        let (slots, but, rather) = (1, None, &*rather);
-        choose(
-            tx,
-            NodeQuery {
-                service,
-                slots,
-                but,
-                rather,
-            },
-        )
-        .await
+        Ok(String::new())
+    }
+
+    /// Whether a user may have to leave this node: it drains, and another one has room. Without a transaction, since all of
+    /// its users ask again and again while none has.
+    pub(crate) async fn may_leave(&self, node: &NodeRow) -> Result<bool, SqlError> {
+        Ok(node.is_draining() && node::others_have_room(&self.0.database, node).await?)
     }
 
     /// Moves all stores of their owner away from a node that drains, to one that has room for all of them.

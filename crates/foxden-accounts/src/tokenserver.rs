@@ -173,7 +173,7 @@ impl Accounts {
         if node.downed {
             return Err(TokenError::NodeDown { node: node.node });
         }
-        if node.is_draining() {
+        if self.may_leave(&node).await? {
             return Ok(None);
         }
         let is_same = request.client_state == found.current.client_state

@@ -40,7 +40,7 @@ impl Accounts {
         };
         let found = self.find_row(&self.0.database, row.uid).await?;
         match found {
-            Some((_, node)) if row.disabled || !node.is_draining() => Ok(NodeLookup::of(node)),
+            Some((_, node)) if row.disabled || !self.may_leave(&node).await? => Ok(NodeLookup::of(node)),
             None if row.disabled => Ok(NodeLookup::NoCapacity),
             None if !row.address_verified && self.0.options.sends_mail => {
                 Ok(self.node_of_claim(row.uid).await?)
@@ -70,17 +70,13 @@ impl Accounts {
     /// Returns the node where the store would be created by now. The first request with the right password creates it.
     async fn node_of_claim(&self, uid: AccountId) -> Result<NodeLookup, Unavailable> {
         let (from, service) = (&self.0.database, self.0.settings.legacy_service_id);
-        let has_store = !store::of(from, service, &self.store_name(uid)).await?.is_empty();
+        let email = self.store_name(uid);
+        let has_store = !store::of(from, service, &email).await?.is_empty();
         if !has_store && setting::new_users(from).await? == NewUsers::Refused {
             return Ok(NodeLookup::NoCapacity);
         }
-        let query = NodeQuery {
-            service,
-            slots: 1,
-            but: None,
-            rather: "",
-        };
-        let best = node::best(from, query).await?;
+        let rather = self.node_beside(from, service, &email).await?;
+        let best = node::best(from, NodeQuery::first(service, &rather)).await?;
         Ok(best.map_or(NodeLookup::NoCapacity, |node| NodeLookup::At(node.node.into())))
     }
 

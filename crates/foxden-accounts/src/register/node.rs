@@ -249,15 +249,29 @@ pub(crate) struct NodeQuery<'a> {
     pub(crate) rather: &'a str,
 }
 
+impl<'a> NodeQuery<'a> {
+    /// For a first store of the service, rather on this node than on another one.
+    pub(crate) const fn first(service: i64, rather: &'a str) -> Self {
+        Self {
+            service,
+            slots: 1,
+            but: None,
+            rather,
+        }
+    }
+}
+
 /// The node that takes the next user: one whose clients are not asked to stay away before one whose are, then the one with
 /// the smallest load for its weight.
 pub(crate) async fn best(from: &impl Fetch, query: NodeQuery<'_>) -> Result<Option<NodeRow>, SqlError> {
-    // A load is a floating-point number: decimal ones of MariaDB have few digits, and all loads would be equal.
+    // The load of a node is that of all its rows. It is a floating-point number: decimal ones of MariaDB have few digits,
+    // and all loads would be equal.
     let statement = select_nodes!(
         "WHERE n.service = ? AND n.id <> ? AND n.available >= ? AND n.capacity > n.current_load
          AND n.downed = 0 AND n.backoff = 0 AND n.is_listed = 1
          ORDER BY CASE WHEN s.backoff_seconds > 0 THEN 1 ELSE 0 END, CASE WHEN n.node = ? THEN 0 ELSE 1 END,
-         n.current_load * 1e0 / n.capacity / COALESCE(s.weight, 100), n.id LIMIT 1"
+         (SELECT SUM(m.current_load) FROM nodes m WHERE m.node = n.node) * 1e0 / n.capacity / COALESCE(s.weight, 100),
+         n.id LIMIT 1"
     );
     let values = values![
         query.service,
@@ -298,8 +312,7 @@ pub(crate) async fn give_out(tx: &Tx, service: i64) -> Result<u64, SqlError> {
     let nodes = all(tx).await?;
     let mut given = 0;
     for node in nodes.iter().filter(|node| node.service == service) {
-        let rows = nodes.iter().filter(|row| row.node == node.node);
-        let free = node.capacity - rows.map(|row| row.current_load).sum::<i64>();
+        let free = free_slots(&nodes, node);
         if node.available > 0 || free <= 0 || node.downed || !node.is_listed {
             continue;
         }
@@ -308,4 +321,20 @@ pub(crate) async fn give_out(tx: &Tx, service: i64) -> Result<u64, SqlError> {
         given += 1;
     }
     Ok(given)
+}
+
+/// Slots of a node that no store holds, given out or not. The load is that of all its rows.
+fn free_slots(nodes: &[NodeRow], node: &NodeRow) -> i64 {
+    let rows = nodes.iter().filter(|row| row.node == node.node);
+    node.capacity - rows.map(|row| row.current_load).sum::<i64>()
+}
+
+/// Whether a node other than this one takes users of its service.
+pub(crate) async fn others_have_room(from: &impl Fetch, node: &NodeRow) -> Result<bool, SqlError> {
+    let nodes = all(from).await?;
+    let takes_users = |other: &NodeRow| {
+        let is_open = other.is_listed && !other.downed && !other.backoff;
+        other.service == node.service && other.id != node.id && is_open && free_slots(&nodes, other) > 0
+    };
+    Ok(nodes.iter().any(takes_users))
 }

@@ -281,6 +281,14 @@ pub(crate) async fn defer(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlErr
     Ok(())
 }
 
+/// Defers the stores on a node that are due now.
+pub(crate) async fn defer_all(tx: &Tx, node: &str, now: i64, until: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE closed_store SET due = ? WHERE due <= ?
+        AND nodeid IN (SELECT id FROM nodes WHERE node = ?)";
+    tx.execute(statement, values![until, now, node]).await?;
+    Ok(())
+}
+
 /// Deletes entries whose node no longer exists. Rows without a node come from a single-node release and belong to the
 /// own node.
 pub(crate) async fn delete_orphaned(tx: &Tx) -> Result<u64, SqlError> {

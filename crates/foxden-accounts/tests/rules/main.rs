@@ -17,6 +17,7 @@ mod legacy;
 mod legacy_reset;
 mod limits;
 mod mail;
+mod node_races;
 mod node_settings;
 mod nodes;
 mod oauth;

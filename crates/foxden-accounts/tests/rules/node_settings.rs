@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use foxden_accounts::{
-    Accounts, Identity, KeyId, MIGRATIONS, NodeError, NodeSettings, NodeState, Nodes, OLDSYNC, OpenError,
-    Parts, TokenError,
+    Accounts, Identity, KeyId, MIGRATIONS, NodeError, NodeLookup, NodeSettings, NodeState, Nodes, OLDSYNC,
+    OpenError, Parts, TokenError,
 };
 use foxden_model::{Clock, ManualClock, SeededRng};
 use foxden_sql::Database;
 use tokio::task::JoinSet;
 
-use crate::context::{ANN, NODE, START, TestContext, cheap};
+use crate::context::{ANN, NODE, START, TestContext, cheap, local_client};
 use crate::credential_cache::Folder;
 use crate::placement::{at, told_by_lookup, told_by_token};
 
@@ -61,6 +61,25 @@ async fn stores_of_both_protocols_count_towards_the_capacity() {
     assign(4).await.unwrap();
 }
 
+/// A node with many stores of old clients is as full for Firefox.
+#[tokio::test]
+async fn new_users_go_by_the_load_of_both_protocols() {
+    let (folder, clock) = (Folder::new(), Arc::new(ManualClock::at_millis(START)));
+    let ctx = folder.process(&clock, listed(&[ONE, TWO])).await;
+    let set = async |url, state| ctx.accounts.set_node_state(url, state).await.unwrap();
+    set(TWO, NodeState::NoNewUsers).await;
+    for address in [ANN, "bea@example.org", "cai@example.org"] {
+        ctx.create(address).await;
+        let node = ctx.accounts.node_of(address, &local_client()).await.unwrap();
+        assert_eq!(node, NodeLookup::At(ONE.into()));
+    }
+    set(TWO, NodeState::Accepting).await;
+    for number in 0..2 {
+        let assigned = ctx.accounts.assign(&stranger(number), &key()).await.unwrap();
+        assert_eq!(assigned.node, TWO);
+    }
+}
+
 /// A node of twice the weight gets twice the users, and one whose clients are asked to stay away only those for whom there
 /// is no other room.
 #[tokio::test]
@@ -99,15 +118,7 @@ async fn two_processes_at_once_give_out_no_more_than_there_is() {
     let (folder, clock) = (Folder::new(), Arc::new(ManualClock::at_millis(START)));
     let mut processes = Vec::new();
     for seed in 0..2 {
-        let database = Database::open(&folder.location(), MIGRATIONS).await.unwrap();
-        let parts = Parts {
-            database,
-            clock: Arc::clone(&clock) as Arc<_>,
-            rng: Arc::new(SeededRng::new(seed)),
-            nodes: listed(&[ONE]),
-            options: cheap(),
-        };
-        processes.push(Accounts::open(parts).await.unwrap());
+        processes.push(open(&folder, &clock, seed, listed(&[ONE])).await.unwrap());
     }
     processes[0].set_node(ONE, capacity(10)).await.unwrap();
     let mut asking = JoinSet::new();
@@ -149,15 +160,7 @@ async fn configuration_and_commands_do_not_undo_each_other() {
         listed(&[ONE]),
         listed(&[ONE, TWO, NODE]),
     ] {
-        let database = Database::open(&folder.location(), MIGRATIONS).await.unwrap();
-        let parts = Parts {
-            database,
-            clock: Arc::clone(&clock) as Arc<_>,
-            rng: Arc::new(SeededRng::new(1)),
-            nodes,
-            options: cheap(),
-        };
-        match Accounts::open(parts).await {
+        match open(&folder, &clock, 1, nodes).await {
             Err(OpenError::NodesByCommand { added }) => assert_eq!(added, [ONE, TWO]),
             Err(error) => panic!("{error}"),
             Ok(_) => panic!("the list was given up"),
@@ -212,8 +215,44 @@ async fn a_single_node_keeps_its_settings_under_another_address() {
     assert_eq!(ctx.accounts.list_nodes().await.unwrap(), [expected]);
 }
 
+/// A node that was known and is added is one that takes users, whatever it did before.
+#[tokio::test]
+async fn a_node_that_is_added_again_takes_users() {
+    let (folder, clock) = (Folder::new(), Arc::new(ManualClock::at_millis(START)));
+    let named = folder.process(&clock, listed(&[ONE, TWO])).await;
+    for state in [NodeState::Draining, NodeState::NoNewUsers, NodeState::Down] {
+        named.accounts.set_node_state(TWO, state).await.unwrap();
+        let named = folder.process(&clock, listed(&[ONE])).await;
+        assert!(!named.accounts.list_nodes().await.unwrap()[1].is_listed);
+        let by_command = folder.process(&clock, Nodes::ByCommand).await;
+        by_command.accounts.add_node(TWO, capacity(3)).await.unwrap();
+        let node = by_command.accounts.list_nodes().await.unwrap().remove(1);
+        assert_eq!((node.url.as_str(), node.state), (TWO, NodeState::Accepting));
+        assert!(node.takes_users() && node.capacity == Some(3));
+        let named = folder.process(&clock, listed(&[ONE, TWO])).await;
+        assert!(named.accounts.list_nodes().await.unwrap()[1].takes_users());
+    }
+}
+
+/// The accounts of a process of its own.
+pub(crate) async fn open(
+    folder: &Folder,
+    clock: &Arc<ManualClock>,
+    seed: u64,
+    nodes: Nodes,
+) -> Result<Accounts, OpenError> {
+    let parts = Parts {
+        database: Database::open(&folder.location(), MIGRATIONS).await.unwrap(),
+        clock: Arc::clone(clock) as Arc<_>,
+        rng: Arc::new(SeededRng::new(seed)),
+        nodes,
+        options: cheap(),
+    };
+    Accounts::open(parts).await
+}
+
 /// An identity of another account server.
-fn stranger(number: u8) -> Identity {
+pub(crate) fn stranger(number: u8) -> Identity {
     Identity {
         fxa_uid: format!("{number:032x}"),
         issuer: "issuer.example".to_owned(),
@@ -222,7 +261,7 @@ fn stranger(number: u8) -> Identity {
     }
 }
 
-fn key() -> KeyId {
+pub(crate) fn key() -> KeyId {
     KeyId {
         keys_changed_at: START,
         client_state: vec![2; 16],

@@ -466,6 +466,11 @@ async fn closed_stores_are_emptied_where_they_lie() {
     assert!(rest.len() == due.len() - 1 && !rest.contains(&due[0]));
     ctx.clock.advance_millis(10 * 60_000);
     assert!(ctx.accounts.stores_to_empty(10).await.unwrap().contains(&due[0]));
+    ctx.accounts.node_not_reached(ONE).await.unwrap();
+    let rest = ctx.accounts.stores_to_empty(10).await.unwrap();
+    assert!(!rest.is_empty() && rest.iter().all(|store| store.node == TWO));
+    ctx.clock.advance_millis(10 * 60_000);
+    assert_eq!(ctx.accounts.stores_to_empty(10).await.unwrap().len(), due.len());
     ctx.accounts.set_node_state(TWO, NodeState::Down).await.unwrap();
     let due = ctx.accounts.stores_to_empty(10).await.unwrap();
     assert!(!due.is_empty() && due.iter().all(|store| store.node == ONE));

@@ -1,8 +1,11 @@
 //! The address of this server.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
+
+/// The most characters of an address: nodes are known by theirs, and databases keep them.
+const LONGEST: usize = 255;
 
 /// The address in links, discovery documents, tokens and nodes: scheme, host, port, and a path for storage and
 /// tokens. Pages and the account API are always at the root of the origin.
@@ -103,13 +106,9 @@ impl FromStr for PublicUrl {
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = split_port(authority)?;
-        if host.is_empty()
-            || !host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b))
-        {
-            return Err(BadUrl("its host must be a name or an address, in ASCII"));
-        }
+        let host = read_host(host).ok_or(BadUrl(
+            "its host must be a name or an address, in ASCII (xn--… for other letters)",
+        ))?;
         let path = match path.trim_matches('/') {
             "" => String::new(),
             path if path.split('/').all(is_plain) => format!("/{path}"),
@@ -120,12 +119,16 @@ impl FromStr for PublicUrl {
             }
         };
         let port = port.unwrap_or(if is_https { 443 } else { 80 });
-        Ok(Self {
+        let url = Self {
             is_https,
-            host: host.to_ascii_lowercase(),
+            host,
             port,
             path,
-        })
+        };
+        if url.base().len() > LONGEST {
+            return Err(BadUrl("it may have at most 255 characters"));
+        }
+        Ok(url)
     }
 }
 
@@ -143,6 +146,21 @@ impl fmt::Display for BadUrl {
 
 impl std::error::Error for BadUrl {}
 
+/// The one spelling of a host: a name in lower case, or an address. A name that ends in a dot is another one to clients.
+fn read_host(text: &str) -> Option<String> {
+    if let Some(address) = text.strip_prefix('[') {
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    text.split('.').all(is_label).then(|| text.to_ascii_lowercase())
+}
+
 /// Returns whether a segment of a path needs no escapes.
 fn is_plain(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -157,9 +175,10 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), BadUrl> {
     let Some(colon) = colon else {
         return Ok((authority, None));
     };
-    let port = authority[colon + 1..]
-        .parse()
-        .map_err(|_| BadUrl("its port must be a number below 65536"))?;
+    let digits = &authority[colon + 1..];
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let port = digits.parse().ok().filter(|_| is_number);
+    let port = port.ok_or(BadUrl("its port must be a number below 65536"))?;
     Ok((&authority[..colon], Some(port)))
 }
 
@@ -199,6 +218,7 @@ mod tests {
                 "a.b",
             ),
             ("http://[::1]:5000", "http://[::1]:5000", "[::1]:5000"),
+            ("http://[0:0:0::0001]:080", "http://[::1]", "[::1]"),
         ] {
             let url: PublicUrl = text.parse().unwrap();
             assert_eq!(
@@ -213,6 +233,15 @@ mod tests {
             "ftp://a",
             "https://",
             "https://a:99999",
+            "https://a:+443",
+            "https://a:",
+            "https://a:b:1",
+            "https://a.:443",
+            "https://.a",
+            "https://a..b",
+            "https://[::1",
+            "https://[a]",
+            "https://ä.example.org",
             "https://u@a",
             "https://a?b",
             "https://a/{b}",
@@ -226,6 +255,8 @@ mod tests {
         ] {
             assert!(text.parse::<PublicUrl>().is_err(), "{text}");
         }
+        let long = |length: usize| format!("https://a/{}", "b".repeat(length - 10)).parse::<PublicUrl>();
+        assert!(long(255).is_ok() && long(256).is_err());
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
         Err(error) => vec![signed::cannot_reach(
             node,
             &error,
-            "start the node, open its port, or mend tokens.nodes; foxden node down has its users wait until then",
+            "start the node, open its port, or correct its address in the list; foxden node down has its users wait until then",
         )],
     };
     for node in &nodes {
@@ -102,7 +102,7 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
         }
         ProbeAnswer::Unauthorized => vec![Finding::error(
             format!("the node {node} refuses the tokens that are signed here"),
-            "both need the same master_secret, the node's public_url must be exactly what tokens.nodes says, and their \
+            "both need the same master_secret, the node's public_url must be exactly what foxden node list says, and their \
              clocks must be right",
         )],
         ProbeAnswer::Unavailable => vec![Finding::warning(
@@ -117,7 +117,7 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
                 "at {node} something else than a storage node answered, with status {}{}",
                 answer.status, answer.wait
             ),
-            "mend tokens.nodes, or the proxy in front of the node",
+            "correct the node's address in the list, or the proxy in front of it",
         )],
     }
 }

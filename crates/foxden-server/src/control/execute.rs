@@ -12,12 +12,25 @@ use crate::operations::{OperationError, accounts, invitations, nodes, server};
 
 /// Executes a command.
 pub async fn execute(app: &App, command: Command) -> Response {
-    match operate(app, command).await {
+    match operate(app, with_canonical_url(command)).await {
         Ok(response) => response,
         Err(error) => Response::Failed {
             failure: error.into(),
         },
     }
+}
+
+/// The command with the address of its node as nodes are known by it, however the operator spells it.
+fn with_canonical_url(mut command: Command) -> Command {
+    if let Command::SetNode { url, .. }
+    | Command::ConfigureNode { url, .. }
+    | Command::ResetNode { url }
+    | Command::RemoveNode { url }
+    | Command::MoveUser { to: Some(url), .. } = &mut command
+    {
+        *url = nodes::canonical(url);
+    }
+    command
 }
 
 async fn operate(app: &App, command: Command) -> Result<Response, OperationError> {

@@ -15,6 +15,12 @@ pub async fn list(app: &App) -> Result<Vec<Node>, OperationError> {
     Ok(accounts_of(app)?.list_nodes().await?)
 }
 
+/// The one spelling of an address; what is no address stays as it is.
+pub fn canonical(url: &str) -> String {
+    let parsed: Result<PublicUrl, BadUrl> = url.parse();
+    parsed.map_or_else(|_| url.to_owned(), |url| url.base())
+}
+
 /// Adds a node, where commands say which there are. Returns its address as it is kept.
 pub async fn add(app: &App, url: &str, settings: NodeSettings) -> Result<String, OperationError> {
     let accounts = accounts_of(app)?;

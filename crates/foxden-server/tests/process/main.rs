@@ -24,6 +24,7 @@ mod mail;
 mod manners;
 mod memory;
 mod migrate;
+mod node_agreement;
 mod node_states;
 mod nodes;
 mod operator;

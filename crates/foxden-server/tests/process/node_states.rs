@@ -1,5 +1,5 @@
-//! Storage nodes as docs/nodes.md sets them up, with the accounts on PostgreSQL: drained under load, down, reset, asked to
-//! back off.
+//! Storage nodes as docs/nodes.md sets them up, with two registration servers and the accounts on PostgreSQL: drained under
+//! load, down, reset, asked to back off.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -10,8 +10,9 @@ use foxden_test_support::client::browser::{Browser, Session, Store};
 use foxden_test_support::client::legacy::account::{self, StorageLocation, basic};
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::wire::{Call, Reply, Server};
+use serde_json::Value;
 
-use crate::cluster::{configured, server, start};
+use crate::cluster::{configured, start};
 use crate::nodes::eventually;
 use crate::program::{Folder, Program, Start};
 
@@ -19,11 +20,14 @@ const PASSWORD: &str = "a long password";
 const MANUAL: &str = include_str!("../../../../docs/nodes.md");
 const DATABASE: &str = "postgres://foxden@db.example.org/foxden?password_file=/etc/foxden/database-password";
 
-/// The three servers of the manual.
-struct Servers<'a> {
-    registration: Start<'a>,
+/// The servers of the manual, with a second registration server.
+pub(crate) struct Servers<'a> {
+    registrations: [Start<'a>; 2],
+    /// The address of both registration servers, and where the second one listens.
+    public: String,
+    other: String,
     nodes: [Start<'a>; 2],
-    urls: [String; 2],
+    pub(crate) urls: [String; 2],
     database: TestNamespace,
 }
 
@@ -34,13 +38,13 @@ fn configurations() -> Vec<&'static str> {
 }
 
 impl<'a> Servers<'a> {
-    fn of_the_manual(folder: &'a Folder) -> Self {
-        let database = TestServer::Postgres.namespace("nodes");
-        let [own, first, second] = [(); 3].map(|()| format!("127.0.0.1:{}", Start::free_port()));
+    pub(crate) fn of_the_manual(folder: &'a Folder, server: TestServer) -> Self {
+        let database = server.namespace("nodes");
+        let [own, other, first, second] = [(); 4].map(|()| format!("127.0.0.1:{}", Start::free_port()));
         let urls = [&first, &second].map(|address| format!("http://{address}"));
-        let url = format!("\"http://{own}\"");
+        let public = format!("http://{own}");
         let mut replaced = vec![
-            ("\"https://sync.example.org\"", url.clone()),
+            ("\"https://sync.example.org\"", format!("\"{public}\"")),
             ("127.0.0.1:5000", own),
             ("127.0.0.1:5001", first),
             ("127.0.0.1:5002", second),
@@ -51,22 +55,57 @@ impl<'a> Servers<'a> {
         replaced.push((DATABASE, database.url().to_owned()));
         let files = configurations();
         assert_eq!(files.len(), 3);
-        let names = ["registration", "node1", "node2"];
-        let mut starts = names.into_iter().zip(files).map(|(name, text)| {
-            let file = configured(folder, text, name, &replaced);
-            start(folder, name, &file)
-        });
+        let started = |name, text, replaced: &[(&str, String)]| {
+            start(folder, name, &configured(folder, text, name, replaced))
+        };
+        let registration = started("registration", files[0], &replaced);
+        let nodes = [1, 2].map(|at| started(["node1", "node2"][at - 1], files[at], &replaced));
+        replaced[1].1.clone_from(&other);
+        replaced.push(("/foxden-registration\"", "/foxden-registration-2\"".to_owned()));
         Self {
-            registration: starts.next().unwrap(),
-            nodes: [starts.next().unwrap(), starts.next().unwrap()],
+            registrations: [registration, started("registration-2", files[0], &replaced)],
+            public,
+            other,
+            nodes,
             urls,
             database,
         }
     }
 
+    /// Starts both registration servers.
+    pub(crate) fn register(&self) -> [Program; 2] {
+        self.registrations.each_ref().map(Start::serve)
+    }
+
+    /// A person who has an account, and no store yet.
+    pub(crate) fn connect(&self, address: &str) -> Person {
+        let server = Server::at(&self.public);
+        let first = Session::sign_up(&server, address, PASSWORD).connect("a browser");
+        let mut second = first.clone();
+        second.session.server = server.through(&self.other);
+        Person {
+            browsers: [first, second],
+            name: name::of_account(address),
+        }
+    }
+
+    /// A person with a store for either protocol.
+    fn sign_up(&self, address: &str) -> Person {
+        let person = self.connect(address);
+        person.store(0).put("tabs", "a", "x").expect(200);
+        person.legacy(&person.weave(), "PUT").expect(200);
+        person
+    }
+
     #[track_caller]
-    fn run(&self, arguments: &[&str]) -> String {
-        let output = self.registration.run(arguments);
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        self.run_at(0, arguments)
+    }
+
+    /// Runs a command where one of the registration servers is.
+    #[track_caller]
+    pub(crate) fn run_at(&self, at: usize, arguments: &[&str]) -> String {
+        let output = self.registrations[at].run(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {error}");
@@ -74,7 +113,7 @@ impl<'a> Servers<'a> {
     }
 
     /// The row of a node in the list, without its address.
-    fn row(&self, url: &str) -> String {
+    pub(crate) fn row(&self, url: &str) -> String {
         let text = self.run(&["node", "list"]);
         let row = text.lines().find(|line| line.starts_with(url));
         let cells: Vec<&str> = row.unwrap().split_whitespace().skip(1).collect();
@@ -83,36 +122,37 @@ impl<'a> Servers<'a> {
 }
 
 /// A person with a browser of today and an old one.
-struct Person {
-    browser: Browser,
+pub(crate) struct Person {
+    /// The same browser, as it reaches the one registration server and the other.
+    browsers: [Browser; 2],
     name: String,
 }
 
 impl Person {
-    fn sign_up(registration: &Program, address: &str) -> Self {
-        let server = server(registration);
-        let browser = Session::sign_up(&server, address, PASSWORD).connect("a browser");
-        browser.store().put("tabs", "a", "x").expect(200);
-        let person = Self {
-            browser,
-            name: name::of_account(address),
-        };
-        person.legacy(&person.weave(), "PUT").expect(200);
-        person
+    fn server(&self, at: usize) -> &Server {
+        &self.browsers[at].session.server
     }
 
-    fn server(&self) -> &Server {
-        &self.browser.session.server
+    /// What the tokenserver answers.
+    pub(crate) fn ask_tokenserver(&self, at: usize) -> Reply {
+        self.browsers[at].ask_tokenserver()
     }
 
-    fn lookup(&self) -> Reply {
+    /// The store that the tokenserver assigns, reached at its own address.
+    fn store(&self, at: usize) -> Store {
+        let store = self.browsers[at].store();
+        store.at(&Server::at(&node_of(&store.token)))
+    }
+
+    /// What `node/weave` answers.
+    pub(crate) fn lookup(&self, at: usize) -> Reply {
         let path = format!("/user/1.0/{}/node/weave", self.name);
-        self.server().send(&Call::get(path))
+        self.server(at).send(&Call::get(path))
     }
 
     /// The node that `node/weave` names.
     fn weave(&self) -> String {
-        match account::storage_location(self.server(), &self.name) {
+        match account::storage_location(self.server(1), &self.name) {
             StorageLocation::At(url) => url.strip_suffix('/').unwrap().to_owned(),
             other => panic!("{other:?}"),
         }
@@ -129,7 +169,7 @@ impl Person {
 
     /// The node of the token.
     fn token_node(&self) -> String {
-        node_of(&self.browser.store())
+        node_of(&self.store(0).token)
     }
 
     /// Syncs with both browsers until told to stop, each as a client does, and writes down what it was answered.
@@ -138,22 +178,21 @@ impl Person {
             answers.lock().unwrap().insert((what, reply.status));
             reply.status
         };
-        let (mut store, mut node) = (self.browser.store(), self.weave());
+        let (mut store, mut node) = (self.store(0), self.weave());
         for round in 0.. {
+            let at = round / 8 % 2;
             if stop.load(Ordering::SeqCst) {
                 return;
             }
             let status = record("object", &store.put("tabs", "b", &format!("{round}")));
             // As a client whose token is about to expire.
-            if status == 401 || round % 4 == 0 {
-                let token = self.browser.ask_tokenserver();
-                if record("token", &token) == 200 {
-                    store = self.browser.store();
-                }
+            let is_due = status == 401 || round % 4 == 0;
+            if is_due && record("token", &self.ask_tokenserver(at)) == 200 {
+                store = self.store(at);
             }
             let status = record("old object", &self.legacy(&node, "PUT"));
             if status == 401 || round % 8 == 0 {
-                let lookup = self.lookup();
+                let lookup = self.lookup(at);
                 if record("look-up", &lookup) == 200 {
                     lookup.text().trim_end_matches('/').clone_into(&mut node);
                 }
@@ -162,14 +201,15 @@ impl Person {
     }
 }
 
-fn node_of(store: &Store) -> String {
-    let endpoint = store.token["api_endpoint"].as_str().unwrap();
+/// The node that a token is for.
+pub(crate) fn node_of(token: &Value) -> String {
+    let endpoint = token["api_endpoint"].as_str().unwrap();
     endpoint.rsplit_once("/1.5/").unwrap().0.to_owned()
 }
 
 /// The seconds that a 503 asks a client to wait.
 #[track_caller]
-fn wait_of(reply: &Reply) -> u32 {
+pub(crate) fn wait_of(reply: &Reply) -> u32 {
     assert_eq!(reply.status, 503, "{}", reply.text());
     reply.header("retry-after").unwrap().parse().unwrap()
 }
@@ -179,10 +219,10 @@ fn wait_of(reply: &Reply) -> u32 {
 #[ignore = "needs PostgreSQL: run by cargo xtask test"]
 fn a_node_drained_under_load_empties_as_its_users_come() {
     let folder = Folder::new();
-    let servers = Servers::of_the_manual(&folder);
+    let servers = Servers::of_the_manual(&folder, TestServer::Postgres);
     let [first, second] = &servers.urls;
-    let registration = servers.registration.serve();
-    let log = registration.log();
+    let registrations = servers.register();
+    let log = registrations[0].log();
     assert!(log.contains("there is no storage node yet"), "{log}");
     // Old clients are sent to either node.
     let second_start = servers.nodes[1]
@@ -192,18 +232,18 @@ fn a_node_drained_under_load_empties_as_its_users_come() {
     servers.run(&["node", "add", first, "--capacity", "40"]);
     let _nodes = [servers.nodes[0].serve(), second_start.serve()];
     let people: Vec<Person> = (0..4)
-        .map(|number| Person::sign_up(&registration, &format!("ann{number}@example.org")))
+        .map(|number| servers.sign_up(&format!("ann{number}@example.org")))
         .collect();
     assert_eq!(servers.row(first), "takes users ██░░░░░░░░ 20 % 4 4 0 40 100 –");
     servers.run(&["node", "add", second, "--weight", "200"]);
-    let old_tokens: Vec<Store> = people.iter().map(|person| person.browser.store()).collect();
+    let old_tokens: Vec<Store> = people.iter().map(|person| person.store(1)).collect();
 
     let (stop, answers) = (AtomicBool::new(false), Mutex::default());
     std::thread::scope(|clients| {
         for person in &people {
             clients.spawn(|| person.sync_until(&stop, &answers));
         }
-        servers.run(&["node", "drain", first]);
+        servers.run_at(1, &["node", "drain", first]);
         eventually(|| servers.row(first).starts_with("draining ██░░░░░░░░ 20 % 0 0 8 "));
         stop.store(true, Ordering::SeqCst);
     });
@@ -221,7 +261,7 @@ fn a_node_drained_under_load_empties_as_its_users_come() {
 
     for (person, old) in people.iter().zip(&old_tokens) {
         assert_eq!((&person.token_node(), &person.weave()), (second, second));
-        person.browser.store().put("tabs", "c", "z").expect(200);
+        person.store(1).put("tabs", "c", "z").expect(200);
         person.legacy(second, "GET").expect(200);
         // A sync under way ends well.
         assert_eq!(old.payload("tabs", "a"), "x");
@@ -240,26 +280,39 @@ fn a_node_drained_under_load_empties_as_its_users_come() {
 #[ignore = "needs PostgreSQL: run by cargo xtask test"]
 fn users_of_a_node_that_is_down_wait_until_it_is_up_or_reset() {
     let folder = Folder::new();
-    let servers = Servers::of_the_manual(&folder);
+    let servers = Servers::of_the_manual(&folder, TestServer::Postgres);
     let [first, second] = &servers.urls;
-    let registration = servers.registration.serve();
+    let registrations = servers.register();
     servers.run(&["node", "add", first]);
     let node = servers.nodes[0].serve();
-    let ann = Person::sign_up(&registration, "ann@example.org");
-    let before = ann.browser.store();
+    let ann = servers.sign_up("ann@example.org");
+    let before = ann.store(0);
+    let check = || {
+        let checked = servers.registrations[1].run(&["check"]);
+        String::from_utf8_lossy(&checked.stdout).into_owned()
+    };
 
     node.kill();
+    // Clients are sent to a node as long as the operator has not said that it is down, and try again by themselves.
+    assert_eq!((&ann.token_node(), &ann.weave()), (first, first));
+    let checked = check();
+    assert!(
+        checked.contains(&format!("BAD   {first} cannot be reached from this machine"))
+            && checked.contains("foxden node down has its users wait until then"),
+        "{checked}"
+    );
     servers.run(&["node", "down", first]);
-    for _ in 0..2 {
-        let token = ann.browser.ask_tokenserver();
+    for at in 0..2 {
+        let token = ann.ask_tokenserver(at);
         assert_eq!(wait_of(&token), 1800);
         assert_eq!(token.json()["status"], "error", "{}", token.text());
-        assert_eq!(wait_of(&ann.lookup()), 1800);
+        assert_eq!(wait_of(&ann.lookup(at)), 1800);
     }
     let cause = format!("the operator has marked the node {first} as down");
-    assert!(registration.log().contains(&cause), "{}", registration.log());
-    let checked = servers.registration.run(&["check"]);
-    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for registration in &registrations {
+        assert!(registration.log().contains(&cause), "{}", registration.log());
+    }
+    let checked = check();
     assert!(
         checked.contains(&format!("the node {first} is marked as down"))
             && checked.contains("no node takes new users"),
@@ -276,7 +329,7 @@ fn users_of_a_node_that_is_down_wait_until_it_is_up_or_reset() {
         node.log()
     );
     servers.run(&["node", "up", first]);
-    assert_eq!(ann.browser.store().uid(), before.uid());
+    assert_eq!(ann.store(1).uid(), before.uid());
     eventually(|| before.send(Call::get("/info/collections")).status == 200);
 
     servers.run(&["node", "add", second]);
@@ -284,8 +337,8 @@ fn users_of_a_node_that_is_down_wait_until_it_is_up_or_reset() {
     servers.run(&["node", "drain", "--keep-users", first]);
     let reset = servers.run(&["node", "reset", first, "--yes"]);
     assert!(reset.contains("2 stores begin anew"), "{reset}");
-    let after = ann.browser.store();
-    assert!(after.uid() > before.uid() && node_of(&after) == *second);
+    let after = ann.store(1);
+    assert!(after.uid() > before.uid() && node_of(&after.token) == *second);
     after.put("tabs", "a", "y").expect(200);
     assert_eq!(&ann.weave(), second);
     // What the node still has of the old store is emptied at once.
@@ -299,9 +352,9 @@ fn users_of_a_node_that_is_down_wait_until_it_is_up_or_reset() {
 #[ignore = "needs PostgreSQL: run by cargo xtask test"]
 fn a_node_asks_its_clients_to_back_off_as_the_operator_says() {
     let folder = Folder::new();
-    let servers = Servers::of_the_manual(&folder);
+    let servers = Servers::of_the_manual(&folder, TestServer::Postgres);
     let [first, second] = &servers.urls;
-    let registration = servers.registration.serve();
+    let _registrations = servers.register();
     let _nodes = servers.nodes.each_ref().map(Start::serve);
     let asked = |store: &Store| {
         let reply = store.send(Call::get("/info/collections")).expect(200);
@@ -309,28 +362,26 @@ fn a_node_asks_its_clients_to_back_off_as_the_operator_says() {
         assert_eq!(reply.header("x-backoff"), reply.header("x-weave-backoff"));
         told
     };
-    let sign_up =
-        |address: &str| Session::sign_up(&server(&registration), address, PASSWORD).connect("a browser");
 
     servers.run(&["node", "add", first]);
-    let ann = sign_up("ann@example.org").store();
-    assert_eq!((node_of(&ann), asked(&ann)), (first.clone(), None));
+    let ann = servers.connect("ann@example.org").store(0);
+    assert_eq!((node_of(&ann.token), asked(&ann)), (first.clone(), None));
     servers.run(&["node", "set", first, "--backoff", "10 min"]);
     eventually(|| asked(&ann).is_some_and(|seconds| (600..=630).contains(&seconds)));
 
     // Others go elsewhere, as long as there is room.
     servers.run(&["node", "add", second, "--capacity", "1"]);
-    let bea = sign_up("bea@example.org");
-    let token = bea.store();
-    assert_eq!((node_of(&token), asked(&token)), (second.clone(), None));
-    let cai = sign_up("cai@example.org").store();
-    assert_eq!(node_of(&cai), *first);
+    let bea = servers.connect("bea@example.org");
+    let token = bea.store(0);
+    assert_eq!((node_of(&token.token), asked(&token)), (second.clone(), None));
+    let cai = servers.connect("cai@example.org");
+    assert_eq!(cai.token_node(), *first);
 
     servers.run(&["node", "set", second, "--backoff", "1 h"]);
     assert_eq!(asked(&token), None, "its token does not say so");
-    assert!(asked(&bea.store()).is_some_and(|seconds| (3600..=3780).contains(&seconds)));
+    assert!(asked(&bea.store(1)).is_some_and(|seconds| (3600..=3780).contains(&seconds)));
     servers.run(&["node", "set", second, "--backoff", "none"]);
-    assert_eq!(asked(&bea.store()), None);
+    assert_eq!(asked(&bea.store(1)), None);
     servers.run(&["node", "set", first, "--backoff", "none"]);
     eventually(|| asked(&ann).is_none());
     assert_eq!(servers.row(second), "full ██████████ 100 % 1 0 0 1 100 –");

@@ -1,10 +1,13 @@
 //! Several storage nodes: users are spread over them, and each serves its own alone.
 
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, server};
 use crate::program::{Folder, Program, Start};
-use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::browser::{Session, Store};
 use foxden_test_support::client::legacy::account::{self, StorageLocation, basic};
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::wire::{Call, Reply, Server};
@@ -192,6 +195,51 @@ fn a_node_is_drained_and_struck_off() {
     eventually(|| request(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
     assert_eq!(node_of(&registration, there), first);
     request(&first, there, PASSWORD, "GET", "/info/collections").expect(200);
+}
+
+/// A node that takes connections and answers nothing is asked for one store, and all others there wait with it.
+#[test]
+fn stores_of_other_nodes_are_emptied_while_one_does_not_answer() {
+    let folder = Folder::new();
+    let cluster = Cluster::new(&folder, 2);
+    let (registration, mut nodes) = cluster.serve();
+    let stores: Vec<Store> = (0..6)
+        .map(|number| {
+            let address = format!("user{number}@example.org");
+            let session = Session::sign_up(&server(&registration), &address, PASSWORD);
+            let store = session.connect("a browser").store();
+            store.put("tabs", "a", "x").expect(200);
+            store
+        })
+        .collect();
+    let [first, silent] = [0, 1].map(|at| cluster.urls[at].clone());
+    let address = nodes[1].address().to_owned();
+    nodes.remove(1).kill();
+    let (listener, asked) = (TcpListener::bind(address).unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    // It lasts as long as the tests.
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(connection);
+        }
+    });
+    for url in [&silent, &first] {
+        let reset = cluster.registration.run(&["node", "reset", url, "--yes"]);
+        let text = String::from_utf8_lossy(&reset.stdout).into_owned();
+        assert!(text.contains("3 stores begin anew"), "{text}");
+    }
+    // The server does it by itself, too.
+    cluster.registration.run(&["chore", "run", "wipe-deleted-stores"]);
+    for store in &stores {
+        if store.token["api_endpoint"].as_str().unwrap().starts_with(&first) {
+            let left = || store.send(Call::get("/info/collections")).expect(200).text();
+            eventually(|| left() == "{}");
+        }
+    }
+    let why = format!("cannot reach {silent}");
+    eventually(|| registration.log().contains(&why));
+    assert!((1..=2).contains(&asked.load(Ordering::SeqCst)), "{asked:?}");
 }
 
 /// A node that the registration server does not know, or whose registration server is down, is reported before a client

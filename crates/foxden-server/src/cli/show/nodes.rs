@@ -24,12 +24,31 @@ pub fn show(nodes: &[Node]) {
         );
         return;
     }
-    let table = Table::new(nodes);
+    let mut nodes: Vec<&Node> = nodes.iter().collect();
+    nodes.sort_by_cached_key(|node| in_order(&node.url));
+    let table = Table::new(&nodes);
     if terminal::stdout_width().is_none_or(|width| table.width() <= width) {
         table.show();
     } else {
-        nodes.iter().for_each(show_lines);
+        nodes.into_iter().for_each(show_lines);
     }
+}
+
+/// What sorts addresses as people count: node2 comes before node10. Each part is a text and the number behind it.
+fn in_order(url: &str) -> Vec<(&str, u64)> {
+    let mut parts = Vec::new();
+    let mut rest = url;
+    while !rest.is_empty() {
+        let text = rest.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+        let after = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let (name, digits) = (
+            &rest[..rest.len() - text.len()],
+            &text[..text.len() - after.len()],
+        );
+        parts.push((name, digits.parse().unwrap_or(0)));
+        rest = after;
+    }
+    parts
 }
 
 /// The cells of a table, and what its colours go by.
@@ -39,8 +58,8 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(nodes: &'a [Node]) -> Self {
-        let rows: Vec<_> = nodes.iter().map(|node| (node, cells(node))).collect();
+    fn new(nodes: &[&'a Node]) -> Self {
+        let rows: Vec<_> = nodes.iter().map(|&node| (node, cells(node))).collect();
         let widths = std::array::from_fn(|at| {
             let cells = rows.iter().map(|(_, cells)| cells[at].chars().count());
             cells.chain([HEADS[at].len()]).max().unwrap_or(0)
@@ -213,6 +232,21 @@ mod tests {
             assert_eq!(bar(&node(load, Some(capacity))), expected);
         }
         assert_eq!(bar(&node(7, None)), "no limit");
+    }
+
+    #[test]
+    fn addresses_are_sorted_as_people_count() {
+        let sorted = [
+            "http://10.0.0.9:80",
+            "http://10.0.0.10:8",
+            "http://10.0.0.10:80",
+            "https://a",
+            "https://a1",
+            "https://a2.org",
+            "https://a10.org",
+            "https://b1",
+        ];
+        assert!(sorted.is_sorted_by_key(|url| in_order(url)));
     }
 
     #[test]
