@@ -27,7 +27,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cargo::target_dir;
-use mariadb::MariaDb;
+use mariadb::{MariaDb, WithBinaryLog};
 use memcached::Memcached;
 use pgbouncer::PgBouncer;
 use postgres::Postgres;
@@ -50,8 +50,8 @@ const CLUSTERS: [&dyn Server; 5] = [
     &Standby,
 ];
 
-/// What stands before one of them, and is started by its name alone.
-const POOLERS: [&dyn Server; 1] = [&PgBouncer];
+/// What is started by its name alone: a pooler before one of them, and a server with another setting.
+const BY_NAME: [&dyn Server; 2] = [&PgBouncer, &WithBinaryLog];
 
 const USAGE: &str = "\
 usage: cargo xtask engines up|down|status [--clusters] [NAME...]
@@ -64,7 +64,7 @@ usage: cargo xtask engines up|down|status [--clusters] [NAME...]
 Without names they are postgres, mariadb, redis and memcached. With --clusters they are three members of a
 Galera cluster of MariaDB (galera1, galera2, galera3), and a PostgreSQL that acknowledges nothing before its
 standby has it (postgres-primary, postgres-standby). pgbouncer stands before the PostgreSQL that
-FOXDEN_TEST_POSTGRES names.
+FOXDEN_TEST_POSTGRES names; mariadb-binlog is a MariaDB that keeps a binary log.
 ";
 
 /// Names all servers of clusters.
@@ -92,7 +92,7 @@ pub fn command(words: &[&str]) -> Result<bool> {
 }
 
 fn every() -> impl Iterator<Item = &'static dyn Server> {
-    SERVERS.into_iter().chain(CLUSTERS).chain(POOLERS)
+    SERVERS.into_iter().chain(CLUSTERS).chain(BY_NAME)
 }
 
 fn named(names: &[&str]) -> Result<Vec<&'static dyn Server>> {

@@ -57,6 +57,53 @@ impl Server for MariaDb {
     }
 }
 
+/// MariaDB with a binary log, as a primary of replicas has it.
+pub struct WithBinaryLog;
+
+impl Server for WithBinaryLog {
+    fn name(&self) -> &'static str {
+        "mariadb-binlog"
+    }
+
+    fn title(&self) -> &'static str {
+        "MariaDB with a binary log"
+    }
+
+    fn variable(&self) -> &'static str {
+        "FOXDEN_TEST_MARIADB_BINLOG"
+    }
+
+    fn program(&self) -> &'static Program {
+        MariaDb.program()
+    }
+
+    fn system_user(&self) -> &'static str {
+        MariaDb.system_user()
+    }
+
+    fn create(&self, files: &Files) -> Result<()> {
+        MariaDb.create(files)
+    }
+
+    fn serve(&self, files: &Files, port: u16) -> Result<Command> {
+        let mut command = MariaDb.serve(files, port)?;
+        command.args(["--log-bin=binlog", "--server-id=1"]);
+        Ok(command)
+    }
+
+    fn has_started(&self, state: &State) -> bool {
+        MariaDb.has_started(state)
+    }
+
+    fn end_signal(&self) -> &'static str {
+        MariaDb.end_signal()
+    }
+
+    fn url(&self, state: &State) -> String {
+        MariaDb.url(state)
+    }
+}
+
 /// The file with the statements of the start.
 const STATEMENTS: &str = "start.sql";
 

@@ -78,6 +78,11 @@ impl OwnServer {
         Self::named("pgbouncer")
     }
 
+    /// A new MariaDB that keeps a binary log.
+    pub(crate) fn with_binary_log() -> Self {
+        Self::named("mariadb-binlog")
+    }
+
     fn named(name: &'static str) -> Self {
         let (servers, mut urls) = OwnServers::start(&[name]);
         let url = urls.remove(0);

@@ -173,6 +173,34 @@ fn large_uploads_do_not_fit_into_a_packet() {
     );
 }
 
+/// The others are right, and nothing is refused there.
+#[test]
+#[ignore = "starts a MariaDB of its own: run by cargo xtask test"]
+fn the_binary_log_gets_statements() {
+    let server = OwnServer::with_binary_log();
+    let set = |format: &str| {
+        let set = format!("SET GLOBAL binlog_format = {format}");
+        TestServer::Mariadb.run_at(server.url(), &set);
+    };
+    set("STATEMENT");
+    expect_refusal(
+        server.url(),
+        "binlog_format is STATEMENT, and InnoDB refuses writes",
+        "set it to MIXED or ROW in the server's configuration",
+    );
+    for format in ["MIXED", "ROW"] {
+        set(format);
+        let folder = Folder::new();
+        let mut start = Start::on(&folder);
+        for (variable, _) in DATABASES {
+            start = start.set(variable, server.url());
+        }
+        start.serve().stop();
+        let text = said(&start.run(&["check"]));
+        assert!(!text.contains("BAD"), "{text}");
+    }
+}
+
 /// It may refuse the options of a session, or swallow them.
 #[test]
 #[ignore = "starts pgbouncer before a PostgreSQL: run by cargo xtask test"]

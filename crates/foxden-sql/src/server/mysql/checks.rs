@@ -1,6 +1,6 @@
 //! Whether this program can work with a database of MariaDB or MySQL.
 
-use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
+use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlRow};
 use sqlx::{Executor, Row};
 
 use super::super::pool::network_error;
@@ -89,6 +89,15 @@ pub(super) async fn check(
             format!("set it to 1, or accept that with ?innodb_flush_log_at_trx_commit={flush} in the URL"),
         ));
     }
+    let variables = connection
+        .fetch_all("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format')")
+        .await;
+    if logs_statements(&variables.map_err(column)?) {
+        return Err(SqlError::unsuitable(
+            "binlog_format is STATEMENT, and InnoDB refuses writes at the isolation read committed then",
+            "set it to MIXED or ROW in the server's configuration, or leave log_bin off if nothing replicates from it",
+        ));
+    }
     if !is_mariadb {
         return Ok((Flavour::Mysql, version));
     }
@@ -103,6 +112,17 @@ pub(super) async fn check(
         Flavour::Mariadb
     };
     Ok((flavour, version))
+}
+
+/// Whether a binary log gets statements: rows `log_bin` and `binlog_format` of the server's variables.
+fn logs_statements(variables: &[MySqlRow]) -> bool {
+    let is = |name: &str, value: &str| {
+        variables.iter().any(|row| {
+            let text = |at| row.try_get::<String, _>(at).unwrap_or_default();
+            text(0).eq_ignore_ascii_case(name) && text(1).eq_ignore_ascii_case(value)
+        })
+    };
+    is("log_bin", "ON") && is("binlog_format", "STATEMENT")
 }
 
 /// What the server says to a table that could never be made, as the one that it resembles does not exist: an error about a
