@@ -193,10 +193,13 @@ async fn times_go_on_to_rise_and_batches_can_be_committed_afterwards(from: &Test
     to.wait(7200 - 101);
     for (user, batch) in &batches {
         let ctx = ctx.of_user(*user);
+        ctx.append("bookmarks", batch, [payload("late", "after the move")])
+            .await;
         let time = ctx.commit("bookmarks", batch).await;
         let staged = ctx.get("bookmarks", "staged").await.unwrap();
         assert_eq!((staged.payload.as_str(), staged.modified), ("third", time));
         assert_eq!(ctx.payload("bookmarks", "other").await, "kept");
+        assert_eq!(ctx.payload("bookmarks", "late").await, "after the move");
     }
     to.wait(102);
     let refused = ctx.try_commit("history", &expired).await;
