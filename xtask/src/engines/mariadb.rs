@@ -110,6 +110,7 @@ const STATEMENTS: &str = "start.sql";
 /// Creates the data of a new server, whose account has this password.
 pub fn create(files: &Files, password: &str) -> Result<()> {
     let mut create = files.command(&find("mariadb-install-db").context("mariadb-install-db is missing")?);
+    own_temporary_folder(&mut create, files);
     create.args(["--no-defaults", "--skip-test-db", "--skip-name-resolve"]);
     create.arg(format!("--datadir={}", files.data().display()));
     prepare(&mut create, "")?;
@@ -127,6 +128,7 @@ pub fn create(files: &Files, password: &str) -> Result<()> {
 /// The call that serves these files.
 pub fn serve(files: &Files, port: u16) -> Result<Command> {
     let mut command = files.command(&find("mariadbd").context("mariadbd is missing")?);
+    own_temporary_folder(&mut command, files);
     // Settings of the machine do not apply, and what decides about durability stays as it is.
     command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
     command.args([
@@ -144,6 +146,11 @@ pub fn serve(files: &Files, port: u16) -> Result<Command> {
         command.arg(format!("--{option}={}", path.display()));
     }
     Ok(command)
+}
+
+/// A server that starts deletes all temporary tables in its folder for such, also those of other servers.
+fn own_temporary_folder(command: &mut Command, files: &Files) {
+    command.env("TMPDIR", &files.sockets);
 }
 
 /// It greets clients once the statements of the start have run.
