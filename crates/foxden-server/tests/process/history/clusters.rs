@@ -1,9 +1,19 @@
 //! Clusters of database servers: members that are killed and stand still, and a standby that takes over.
 
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use foxden_test_support::client::wire::{Call, Server};
+use serde_json::json;
+
 use super::dice::Dice;
+use super::fault_proxy::FaultProxy;
 use super::testbed::{Database, Testbed};
 use super::{Plan, explains_its_history};
 use crate::databases::own_server::{OwnServers, place};
+use crate::databases::with_host;
+use crate::program::{Folder, SECRET, Start};
+use crate::token;
 
 const SECONDS: u64 = 60;
 
@@ -154,4 +164,65 @@ fn failover() {
 #[ignore = "starts two PostgreSQL: run by cargo xtask test --clusters"]
 fn failover_from_a_primary_that_returns() {
     explains_its_history(&Plan::new("failover-returns", SECONDS), Pair::start("pause"));
+}
+
+/// A primary that starts again shows what its standby lacks. Until the standby has it, the write is not acknowledged.
+#[test]
+#[ignore = "starts two PostgreSQL: run by cargo xtask test --clusters"]
+fn what_a_restarted_primary_shows_is_no_acknowledgement() {
+    let mut pair = Pair::start("kill");
+    let folder = Folder::new();
+    let line = FaultProxy::to(place(&pair.urls[0]));
+    let url = with_host(&pair.urls[0], &line.place());
+    let program = Start::on(&folder).set("FOXDEN__STORAGE__URL", url).serve();
+    let server = Server::at(program.url());
+    let signer = token::mint(SECRET, 42, program.url());
+    let put = |id: &str| {
+        let object = json!({ "payload": "sealed" }).to_string();
+        let put = Call::new("PUT", format!("/1.5/42/storage/bookmarks/{id}"));
+        put.body("application/json", object).signed(&signer)
+    };
+    let finds = |id: &str| {
+        let get = Call::get(format!("/1.5/42/storage/bookmarks/{id}")).signed(&signer);
+        let found = server.try_send(&get);
+        found
+            .ok()
+            .map(|reply| reply.status)
+            .filter(|status| *status < 500)
+    };
+    server.send(&put("first")).expect(200);
+    // One that stands still would find in its socket what the primary has sent.
+    pair.servers.order("kill", PAIR[1]);
+    let (told, answer) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let (server, put) = (&server, &put);
+        scope.spawn(move || {
+            let reply = server.try_send(&put("second"));
+            told.send(reply.ok().map(|reply| reply.status)).unwrap();
+        });
+        // It waits for the standby now, or it will.
+        assert!(answer.recv_timeout(Duration::from_secs(2)).is_err());
+        pair.servers.order("kill", PAIR[0]);
+        pair.servers.order("start", PAIR[0]);
+        until("the primary shows it", || finds("second") == Some(200));
+        let before = answer.recv_timeout(Duration::from_secs(6)).ok().flatten();
+        pair.servers.order("kill", PAIR[0]);
+        pair.servers.order("start", PAIR[1]);
+        pair.servers.order("promote", PAIR[1]);
+        line.move_to(place(&pair.urls[1]));
+        until("the standby answers", || finds("first") == Some(200));
+        let acknowledged = before.or_else(|| answer.recv().ok().flatten());
+        if acknowledged == Some(200) {
+            assert_eq!(finds("second"), Some(200), "an acknowledged write is lost");
+        }
+    });
+    program.stop();
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}: not in time");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

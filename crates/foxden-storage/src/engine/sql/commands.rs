@@ -268,6 +268,11 @@ impl SqlEngine {
             }
             Marker::Repeatable => Happened::Yes,
         };
+        if matches!((&happened, marker), (Happened::Yes, Marker::Part(_))) {
+            // What it sees may not be on disk yet.
+            let mark = new_mark(&*self.rng);
+            return self.confirm(user, tx, mark).await.then_some(happened);
+        }
         tx.roll_back().await;
         Some(happened)
     }

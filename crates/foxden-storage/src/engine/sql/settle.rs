@@ -1,7 +1,9 @@
 //! Brings a write to an end that has landed late, or whose answer was lost.
 //!
 //! What a cut connection leaves behind may still arrive. It lands only while the user's row has the mark that it knows, so each look
-//! that ends a write leaves another mark.
+//! that ends a write leaves another mark. It also commits where the write has landed: what a server shows after a lost answer, it may
+//! still forget. `InnoDB` shows a transaction before it is on disk, and a PostgreSQL that has started again shows what its
+//! synchronous standby lacks. A later commit is acknowledged only together with all before it.
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use foxden_model::UserId;
 
 use super::fault::Fault;
 use super::guard::new_mark;
-use super::transaction::CommitFault;
+use super::transaction::{CommitFault, UserTransaction};
 use super::{LOOKS, SqlEngine, write};
 use crate::command::{Change, Write};
 use crate::engine::EngineError;
@@ -46,14 +48,20 @@ impl SqlEngine {
             let mut again = write.clone();
             match tries.iter().find(|tried| tried.mark == tx.state.mark) {
                 Some(landed) if !self.is_late(landed.began) => {
-                    let bytes_after = tx.state.usage().bytes;
-                    let written = Written {
-                        bytes_before,
-                        bytes_after,
-                        ..landed.written
+                    let landed = Tried {
+                        mark: new_mark(&*self.rng),
+                        began: landed.began,
+                        written: Written {
+                            bytes_before,
+                            bytes_after: tx.state.usage().bytes,
+                            ..landed.written
+                        },
                     };
-                    tx.roll_back().await;
-                    return Ok(written);
+                    if self.confirm(user, tx, landed.mark).await {
+                        return Ok(landed.written);
+                    }
+                    tries.push(landed);
+                    continue;
                 }
                 Some(_) if matches!(write.change, Change::Upsert { .. }) => {
                     again.guard = None;
@@ -95,5 +103,20 @@ impl SqlEngine {
         }
         let cause = "the answer of the database server to a write was lost".into();
         Err(EngineError::OutcomeUnknown(cause))
+    }
+
+    /// Commits another mark, and with it all that the transaction has seen. Returns whether the server has acknowledged that.
+    pub(super) async fn confirm(&self, user: UserId, mut tx: UserTransaction, mark: i64) -> bool {
+        tx.state.mark = mark;
+        match tx.commit(self.clock.steady_millis()).await {
+            Ok(state) => {
+                self.known.resolve(user, Some(Arc::new(state)));
+                true
+            }
+            Err(CommitFault::NotCommitted(fault) | CommitFault::Unknown(fault)) => {
+                drop(self.server.error(fault));
+                false
+            }
+        }
     }
 }
