@@ -7,22 +7,33 @@ use crate::packages::FAKETIME;
 use crate::test::{own_path, tests};
 
 const USAGE: &str = "\
-usage: cargo xtask history ENGINE [--seed N] [--seconds N]
+usage: cargo xtask history ENGINE [--seed N] [--seconds N] [--cache CACHE]
 
 ENGINE is postgres or mariadb: one server, which is killed and stands still; galera: three members, of which
-one is killed and one stands still; failover: a PostgreSQL whose synchronous standby takes over.
+one is killed and one stands still; failover: a PostgreSQL whose synchronous standby takes over, once the
+primary was killed; failover-returns: the same, and the primary only stood still and comes back.
+
+CACHE is redis, memcached or local. The cache fails, too, whenever it has come into use, which takes 80 seconds:
+so let the history take some minutes.
 
 The seed decides what clients do and which faults happen; without one it is another each time, and is printed.
 A history that cannot be explained is kept in a folder, which is printed, too.
 ";
 
 /// The engines, and their tests.
-const ENGINES: [(&str, &str); 4] = [
+const ENGINES: [(&str, &str); 5] = [
     ("postgres", "history::postgres"),
     ("mariadb", "history::mariadb"),
     ("galera", "history::clusters::galera"),
     ("failover", "history::clusters::failover"),
+    (
+        "failover-returns",
+        "history::clusters::failover_from_a_primary_that_returns",
+    ),
 ];
+
+/// What may stand before one server.
+const CACHES: [&str; 3] = ["redis", "memcached", "local"];
 
 /// Runs one history, with the variables that the tests take.
 pub fn run(words: &[&str]) -> Result<bool> {
@@ -38,12 +49,13 @@ pub fn run(words: &[&str]) -> Result<bool> {
     let mut command = tests(&program, &["--ignored", "--exact", "--nocapture", test]);
     command.env("FOXDEN_TEST_XTASK", own_path()?);
     for option in options.chunks(2) {
+        let is_number = |value: &str| value.parse::<u64>().is_ok();
         let (name, value) = match option {
-            ["--seed", value] => ("FOXDEN_HISTORY_SEED", value),
-            ["--seconds", value] => ("FOXDEN_HISTORY_SECONDS", value),
+            ["--seed", value] if is_number(value) => ("FOXDEN_HISTORY_SEED", value),
+            ["--seconds", value] if is_number(value) => ("FOXDEN_HISTORY_SECONDS", value),
+            ["--cache", value] if CACHES.contains(value) => ("FOXDEN_HISTORY_CACHE", value),
             _ => bail!("{USAGE}"),
         };
-        value.parse::<u64>().with_context(|| USAGE.to_owned())?;
         command.env(name, value);
     }
     passes(&mut command)

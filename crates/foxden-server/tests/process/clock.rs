@@ -48,7 +48,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The same while a client is connected, which learns of it as clients do: by the answers.
-    fn set_under(&self, server: &Server, ahead: i64) {
+    pub fn set_under(&self, server: &Server, ahead: i64) {
         self.set(ahead);
         let told = server.send(&Call::get(
             "/v1/account/status?uid=00000000000000000000000000000000",

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use foxden_model::SyncTime;
 use foxden_storage::conformance::EngineFixture;
 use foxden_storage::conformance::history::{
-    Call, Effect, Event, GuardRecord, Rows, SeenRow, SeenRows, check,
+    Call, Effect, Event, GuardRecord, Rows, Rules, SeenRow, SeenRows, check, check_with,
 };
 use foxden_storage::{BatchId, MemoryEngine};
 
 use crate::load::{self, COLLECTIONS};
+
+#[path = "unknown.rs"]
+mod unknown;
 
 /// Plants a fault in a good history with `spoil`, which returns whether it could, and expects the check to find it.
 async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
@@ -187,6 +190,71 @@ fn finds_a_batch_committed_twice_or_lost() {
     assert!(check(&[first, put(4..5, 8, None, Some("one"))]).is_err());
 }
 
+/// A write that began after another one was seen has the later time, in whatever collection.
+#[test]
+fn finds_a_time_below_one_that_was_seen() {
+    let seen = put(0..100, 9, None, None);
+    let read = call(
+        10..11,
+        Event::Read {
+            collection: COLLECTIONS[0],
+            newer: None,
+            seen: Some(at(9)),
+            rows: SeenRows::new(),
+            as_of: None,
+        },
+    );
+    let other = |time| {
+        let mut other = put(20..30, time, None, None);
+        if let Event::Wrote { effect, .. } = &mut other.event {
+            *effect = Effect::Put {
+                collection: COLLECTIONS[1],
+                rows: Rows::new(),
+                batch: None,
+            };
+        }
+        other
+    };
+    assert_eq!(check(&[seen.clone(), read.clone(), other(10)]), Ok(()));
+    assert!(check(&[seen, read, other(8)]).is_err());
+}
+
+#[test]
+fn finds_wrong_numbers() {
+    let name = COLLECTIONS[0];
+    let rows = Rows::from([("a".to_owned(), "four".to_owned())]);
+    let effect = Effect::Put {
+        collection: name,
+        rows,
+        batch: None,
+    };
+    let wrote = call(
+        0..1,
+        Event::Wrote {
+            effect,
+            guard: None,
+            time: at(7),
+            bytes: None,
+        },
+    );
+    let told = |number| [(name.to_owned(), number)].into();
+    let counts = |number, time| {
+        let objects = told(number);
+        let modified = at(time);
+        call(2..3, Event::Counts { modified, objects })
+    };
+    let usage = |number| {
+        let bytes = told(number);
+        let modified = at(7);
+        call(2..3, Event::Usage { modified, bytes })
+    };
+    assert_eq!(check(&[wrote.clone(), counts(1, 7), usage(4)]), Ok(()));
+    assert!(check(&[wrote.clone(), counts(2, 7)]).is_err());
+    assert!(check(&[wrote.clone(), counts(0, 7)]).is_err());
+    assert!(check(&[wrote.clone(), counts(1, 6)]).is_err());
+    assert!(check(&[wrote, usage(5)]).is_err());
+}
+
 fn at(hundredths: i64) -> SyncTime {
     SyncTime::from_hundredths(hundredths)
 }
@@ -232,124 +300,4 @@ fn summary(start: u64, modified: i64) -> Call {
         as_of: Some(at(modified)),
     };
     call(start..start + 1, event)
-}
-
-/// Writes whose outcome is unknown.
-mod unknown {
-    use super::*;
-
-    fn one(payload: &str) -> Effect {
-        Effect::Put {
-            collection: COLLECTIONS[0],
-            rows: Rows::from([("a".to_owned(), payload.to_owned())]),
-            batch: None,
-        }
-    }
-
-    fn all() -> Effect {
-        Effect::DeleteCollection {
-            collection: COLLECTIONS[0],
-            keeps_name: false,
-        }
-    }
-
-    fn unknown(during: Range<u64>, effect: Effect) -> Call {
-        call(during, Event::Unknown { effect, guard: None })
-    }
-
-    fn wrote(during: Range<u64>, effect: Effect, time: i64) -> Call {
-        let event = Event::Wrote {
-            effect,
-            guard: None,
-            time: at(time),
-            bytes: None,
-        };
-        call(during, event)
-    }
-
-    fn deleted(during: Range<u64>, time: i64) -> Call {
-        let event = Event::Deleted {
-            effect: all(),
-            guard: None,
-            time: at(time),
-        };
-        call(during, event)
-    }
-
-    /// A read of the first collection: the payload and time of its object; without one it is gone.
-    fn read(start: u64, row: Option<(&str, i64)>) -> Call {
-        let rows = row.map(|(payload, modified)| {
-            let payload = payload.to_owned();
-            let modified = at(modified);
-            ("a".to_owned(), SeenRow { payload, modified })
-        });
-        let event = Event::Read {
-            collection: COLLECTIONS[0],
-            newer: None,
-            seen: row.map(|(_, modified)| at(modified)),
-            rows: rows.into_iter().collect::<SeenRows>(),
-            as_of: None,
-        };
-        call(start..start + 1, event)
-    }
-
-    #[test]
-    fn a_write_may_have_landed_once_late_or_never() {
-        let (first, lost) = (wrote(0..1, one("x"), 7), unknown(2..3, one("y")));
-        let (old, new) = (Some(("x", 7)), Some(("y", 8)));
-        let history = |reads: &[Call]| [&[first.clone(), lost.clone()], reads].concat();
-        assert_eq!(check(&history(&[read(4, old)])), Ok(()));
-        assert_eq!(check(&history(&[read(4, new)])), Ok(()));
-        assert_eq!(check(&history(&[read(4, old), read(6, new)])), Ok(()));
-        assert!(check(&history(&[read(4, new), read(6, old)])).is_err());
-        assert!(check(&history(&[read(4, new), read(6, Some(("y", 9)))])).is_err());
-        assert!(check(&history(&[read(4, None)])).is_err());
-        // Before it was sent.
-        assert!(check(&[first.clone(), unknown(6..7, one("y")), read(4, new)]).is_err());
-    }
-
-    #[test]
-    fn a_deletion_may_have_landed_once_or_never() {
-        let (first, lost) = (wrote(0..1, one("x"), 7), unknown(2..3, all()));
-        let (old, gone) = (Some(("x", 7)), None);
-        let history = |rest: &[Call]| [&[first.clone(), lost.clone()], rest].concat();
-        assert_eq!(check(&history(&[read(4, old)])), Ok(()));
-        assert_eq!(check(&history(&[read(4, gone)])), Ok(()));
-        assert_eq!(check(&history(&[read(4, old), read(6, gone)])), Ok(()));
-        assert!(check(&history(&[read(4, gone), read(6, old)])).is_err());
-        let again = wrote(5..6, one("z"), 9);
-        assert_eq!(
-            check(&history(&[read(4, gone), again.clone(), read(7, Some(("z", 9)))])),
-            Ok(())
-        );
-        // It lands once.
-        assert!(check(&history(&[read(4, gone), again, read(7, gone)])).is_err());
-        assert!(check(&[first, read(4, gone)]).is_err());
-    }
-
-    #[test]
-    fn finds_a_write_that_is_lost_beside_one_whose_outcome_is_unknown() {
-        let writes = [
-            wrote(0..1, one("x"), 7),
-            unknown(2..3, one("y")),
-            wrote(4..5, one("z"), 9),
-        ];
-        let history = |row| [&writes[..], &[read(6, row)]].concat();
-        assert_eq!(check(&history(Some(("z", 9)))), Ok(()));
-        assert_eq!(check(&history(Some(("y", 10)))), Ok(()));
-        assert!(check(&history(Some(("x", 7)))).is_err());
-        assert!(check(&history(Some(("y", 8)))).is_err());
-    }
-
-    #[test]
-    fn a_deletion_that_was_told_a_time_is_a_write_or_found_nothing() {
-        let first = wrote(0..1, one("x"), 7);
-        assert_eq!(check(&[first.clone(), deleted(2..3, 8), read(4, None)]), Ok(()));
-        assert_eq!(
-            check(&[first.clone(), deleted(2..3, 8), deleted(4..5, 8), read(6, None)]),
-            Ok(())
-        );
-        assert!(check(&[first.clone(), deleted(2..3, 7), read(4, None)]).is_err());
-        assert!(check(&[first, deleted(2..3, 8), read(4, Some(("x", 7)))]).is_err());
-    }
 }

@@ -12,7 +12,7 @@ use foxden_test_support::client::wire::{self, Reply};
 use serde_json::{Value, json};
 
 use super::dice::Dice;
-use super::testbed::Testbed;
+use super::testbed::{Attempt, Testbed};
 
 pub(super) const COLLECTIONS: [&str; 2] = ["bookmarks", "history"];
 /// Objects that all clients of a user write.
@@ -63,9 +63,9 @@ impl<'w> Client<'w> {
         }
     }
 
-    /// Works until then, and returns what it did.
-    pub(super) fn work(mut self, until: Instant) -> Vec<Call> {
-        while Instant::now() < until {
+    /// Works until the history is over, and returns what it did.
+    pub(super) fn work(mut self) -> Vec<Call> {
+        while !self.testbed.is_over() {
             self.step();
             std::thread::sleep(self.dice.millis(1, 30));
         }
@@ -76,6 +76,8 @@ impl<'w> Client<'w> {
     pub(super) fn read_all(mut self) -> Vec<Call> {
         for node in 0..self.testbed.nodes.len() {
             self.until_answered(|client| client.summary(node));
+            self.until_answered(|client| client.counts(node));
+            self.until_answered(|client| client.usage(node));
             for collection in COLLECTIONS {
                 self.until_answered(|client| client.read(node, collection, None));
             }
@@ -103,7 +105,7 @@ impl<'w> Client<'w> {
             }
             return;
         }
-        match self.dice.draw(32) {
+        match self.dice.draw(38) {
             0..8 => self.put(collection, None),
             8..15 => {
                 let guard = self.guard(collection);
@@ -118,14 +120,24 @@ impl<'w> Client<'w> {
             24..29 => {
                 self.read(self.node(), collection, None);
             }
-            _ => {
+            29..32 => {
                 self.summary(self.node());
+            }
+            32..36 => self.read_object(collection),
+            36 => {
+                self.counts(self.node());
+            }
+            _ => {
+                self.usage(self.node());
             }
         }
     }
 
     /// Mostly the same program, sometimes the other.
     fn node(&self) -> usize {
+        if self.testbed.is_alone() {
+            return 0;
+        }
         let home = usize::try_from(self.number % 2).unwrap();
         if self.dice.draw(4) == 0 { 1 - home } else { home }
     }
@@ -169,11 +181,14 @@ impl<'w> Client<'w> {
         let mut batch = "true".to_owned();
         for part in parts {
             let target = self.path(&format!("/storage/{collection}?batch={batch}"));
-            let answered = self.send(self.node(), wire::Call::post(target, &part));
+            let answered = self.send(self.node(), &wire::Call::post(target, &part));
             let Some(reply) = answered.reply.filter(|reply| reply.status == 202) else {
                 // What is staged stays unseen.
                 return;
             };
+            if !has_stored(&reply, &part) {
+                self.odd(&format!("a part of a batch: {}", reply.text()));
+            }
             reply.text_of("batch").clone_into(&mut batch);
         }
         let commit = wire::Call::post(
@@ -229,7 +244,7 @@ impl<'w> Client<'w> {
             Some(guard) => call.header("X-If-Unmodified-Since", guard.since.to_string()),
             None => call,
         };
-        let Some(answered) = self.try_send(self.node(), call) else {
+        let Some(answered) = self.try_send(self.node(), &call) else {
             return true;
         };
         let in_doubt = match &effect {
@@ -261,7 +276,7 @@ impl<'w> Client<'w> {
     fn read(&mut self, node: usize, collection: &'static str, newer: Option<SyncTime>) -> bool {
         let newer_text = newer.map_or_else(String::new, |newer| format!("&newer={newer}"));
         let target = self.path(&format!("/storage/{collection}?full=1{newer_text}"));
-        let answered = self.send(node, wire::Call::get(target));
+        let answered = self.send(node, &wire::Call::get(target));
         let Some(reply) = answered.reply.as_ref().filter(|reply| reply.status == 200) else {
             return false;
         };
@@ -279,21 +294,74 @@ impl<'w> Client<'w> {
         true
     }
 
+    /// Reads one object, mostly one that others write, too.
+    fn read_object(&mut self, collection: &'static str) {
+        let own = format!("of{}", self.number);
+        let object = match self.dice.draw(4) {
+            0 => own,
+            _ => self.dice.pick(&OBJECTS).to_owned(),
+        };
+        let target = self.path(&format!("/storage/{collection}/{object}"));
+        let answered = self.send(self.node(), &wire::Call::get(target));
+        let row = match &answered.reply {
+            Some(reply) if reply.status == 200 => Some(seen_row(&reply.json()).1),
+            Some(reply) if reply.status == 404 => None,
+            Some(_) | None => return,
+        };
+        let event = Event::ReadObject {
+            collection,
+            object,
+            row,
+        };
+        self.record(&answered, event);
+    }
+
     /// Reads the times of all collections, and returns whether that was possible.
     fn summary(&mut self, node: usize) -> bool {
-        let answered = self.send(node, wire::Call::get(self.path("/info/collections")));
+        self.info(node, "collections", |modified, told| Event::Summary {
+            modified,
+            collections: told.map(|(name, told)| (name, time(told))).collect(),
+            as_of: None,
+        })
+    }
+
+    /// The same for the numbers of objects.
+    fn counts(&mut self, node: usize) -> bool {
+        self.info(node, "collection_counts", |modified, told| Event::Counts {
+            modified,
+            objects: told.map(|(name, told)| (name, told.as_u64().unwrap())).collect(),
+        })
+    }
+
+    /// The same for their bytes, which are told in kilobytes.
+    fn usage(&mut self, node: usize) -> bool {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number, told without loss"
+        )]
+        let bytes = |told: &Value| (told.as_f64().unwrap() * 1024.0).round() as u64;
+        self.info(node, "collection_usage", |modified, told| Event::Usage {
+            modified,
+            bytes: told.map(|(name, told)| (name, bytes(told))).collect(),
+        })
+    }
+
+    /// Reads something about all collections.
+    fn info(
+        &mut self,
+        node: usize,
+        what: &str,
+        event: impl FnOnce(SyncTime, &mut dyn Iterator<Item = (String, &Value)>) -> Event,
+    ) -> bool {
+        let answered = self.send(node, &wire::Call::get(self.path(&format!("/info/{what}"))));
         let Some(reply) = answered.reply.as_ref().filter(|reply| reply.status == 200) else {
             return false;
         };
         let body = reply.json();
         let collections = body.as_object().unwrap().iter();
-        let event = Event::Summary {
-            modified: modified(reply).unwrap(),
-            collections: collections
-                .map(|(name, told)| (name.clone(), time(told)))
-                .collect(),
-            as_of: None,
-        };
+        let mut told = collections.map(|(name, told)| (name.clone(), told));
+        let event = event(modified(reply).unwrap(), &mut told);
         self.record(&answered, event);
         true
     }
@@ -303,7 +371,7 @@ impl<'w> Client<'w> {
     }
 
     /// Sends a call that changes nothing that others see.
-    fn send(&self, node: usize, call: wire::Call) -> Answered {
+    fn send(&self, node: usize, call: &wire::Call) -> Answered {
         self.try_send(node, call).unwrap_or(Answered {
             start: 0,
             end: 0,
@@ -312,20 +380,29 @@ impl<'w> Client<'w> {
     }
 
     /// Sends a call; `None` if it has certainly not arrived.
-    fn try_send(&self, node: usize, call: wire::Call) -> Option<Answered> {
+    fn try_send(&self, node: usize, call: &wire::Call) -> Option<Answered> {
         let start = self.testbed.now();
-        let reply = self.testbed.nodes[node]
-            .server
-            .try_send(&call.signed(&self.signer));
+        let server = &self.testbed.nodes[node].server;
+        let reply = server.try_send(&call.clone().signed(&self.signer));
         let end = self.testbed.now();
+        let status = reply.as_ref().ok().map(|reply| reply.status);
+        self.testbed.note(Attempt {
+            node,
+            start,
+            end,
+            status,
+        });
         let reply = match reply {
             Ok(reply) => Some(reply),
             Err(error) if is_refused(&error) => return None,
             Err(_) => None,
         };
-        if let Some(reply) = &reply
-            && !matches!(reply.status, 200..300 | 400 | 401 | 404 | 412 | 503)
-        {
+        let is_due = |reply: &Reply| match reply.status {
+            200..300 | 400 | 401 | 404 | 412 => true,
+            503 => reply.header("retry-after").is_some(),
+            _ => false,
+        };
+        if let Some(reply) = reply.as_ref().filter(|reply| !is_due(reply)) {
             self.odd(&format!("{}: {}", reply.status, reply.text()));
         }
         Some(Answered { start, end, reply })
@@ -355,6 +432,7 @@ fn known(reply: &Reply, effect: Effect, guard: Option<GuardRecord>) -> Option<Ev
                 Effect::DeleteObject { .. } | Effect::DeleteCollection { .. } => {
                     Event::Deleted { effect, guard, time }
                 }
+                Effect::Put { .. } if !has_stored_at(reply, time) => return None,
                 Effect::Put { .. } | Effect::DeleteAll => Event::Wrote {
                     effect,
                     guard,
@@ -373,6 +451,21 @@ fn known(reply: &Reply, effect: Effect, guard: Option<GuardRecord>) -> Option<Ev
         }),
         _ => None,
     }
+}
+
+/// Whether an answer says that all of these objects were taken.
+fn has_stored(reply: &Reply, objects: &Value) -> bool {
+    let body = reply.json();
+    let ids = objects.as_array().unwrap().iter();
+    let ids: Vec<_> = ids.map(|object| &object["id"]).collect();
+    let taken: Vec<_> = body["success"].as_array().unwrap().iter().collect();
+    body["failed"] == json!({}) && taken == ids
+}
+
+/// Whether an answer says that nothing was refused, and the time of the write.
+fn has_stored_at(reply: &Reply, at: SyncTime) -> bool {
+    let body = reply.json();
+    body["failed"] == json!({}) && time(&body["modified"]) == at
 }
 
 const fn batch_of(effect: &Effect) -> Option<&BatchId> {

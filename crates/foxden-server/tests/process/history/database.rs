@@ -14,8 +14,12 @@ pub(super) struct Single {
 }
 
 impl Single {
+    /// A server of this kind. MariaDB has a binary log: without it, a kill may take what a client has read.
     pub(super) fn start(kind: TestServer) -> Self {
-        let server = OwnServer::start(kind);
+        let server = match kind {
+            TestServer::Postgres => OwnServer::start(kind),
+            TestServer::Mariadb => OwnServer::with_binary_log(),
+        };
         Self {
             url: server.url().to_owned(),
             server,

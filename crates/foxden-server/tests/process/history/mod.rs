@@ -4,6 +4,7 @@
 //!
 //! `cargo xtask history` runs it. A seed decides what the clients do and which faults happen.
 
+mod cache;
 mod client;
 mod clusters;
 mod database;
@@ -16,13 +17,14 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use foxden_sql::testing::TestServer;
-use foxden_storage::conformance::history::{Call, check};
+use foxden_storage::conformance::history::{Call, Rules, check_with};
 
+use self::cache::{Cache, await_use};
 use self::client::Client;
 use self::database::Single;
 use self::dice::Dice;
 use self::report::Report;
-use self::testbed::{Database, FAULTS, Testbed};
+use self::testbed::{Database, FAULTS, FAULTS_WITHOUT_KILLS, Testbed};
 use crate::program::{Folder, SECRET};
 use crate::token;
 
@@ -31,6 +33,12 @@ const CLIENTS: u64 = 3;
 /// How long clients work, unless the environment says it.
 const SECONDS: u64 = 22;
 const LONG_SECONDS: u64 = 300;
+/// A write whose answer takes the engine longer than eight seconds is made again with a later time (record 40). None lands more than
+/// a minute after its client has given up, which caches rely on.
+const RULES: Rules = Rules {
+    lands_again_after: Some(8_000_000_000),
+    lands_within: Some(60_000_000_000),
+};
 /// A day, which no clock here leaves.
 const TOKEN_SECONDS: i64 = 86_400;
 
@@ -41,6 +49,8 @@ struct Plan {
     time: Duration,
     /// What happens beside what happens to the database.
     faults: &'static [&'static str],
+    /// The cache in front of the database.
+    cache: Option<&'static str>,
 }
 
 impl Plan {
@@ -54,17 +64,46 @@ impl Plan {
             seed,
             time,
             faults: &FAULTS,
+            cache: None,
+        }
+        .with_cache(text("FOXDEN_HISTORY_CACHE").as_deref())
+    }
+}
+
+/// The caches that a history may have.
+const CACHES: [&str; 3] = ["local", "redis", "memcached"];
+
+impl Plan {
+    /// The same with a cache.
+    fn with_cache(self, name: Option<&str>) -> Self {
+        let Some(name) = name else { return self };
+        let known = CACHES.into_iter().find(|known| *known == name);
+        let cache = known.unwrap_or_else(|| panic!("there is no cache {name}"));
+        // A cache of one program is in use again only 80 seconds after each start.
+        let is_of_one = cache == "local";
+        Self {
+            cache: Some(cache),
+            faults: if is_of_one {
+                &FAULTS_WITHOUT_KILLS
+            } else {
+                self.faults
+            },
+            ..self
         }
     }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = text(variable)?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is told by its environment what to test with"
 )]
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+fn text(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }
 
 /// Runs clients while faults happen, and expects that what they saw can be explained.
@@ -82,11 +121,12 @@ fn run(plan: &Plan, mut database: impl Database) -> Option<String> {
         seed,
         time,
         faults,
+        cache,
     } = *plan;
     eprintln!("history of {name}: seed {seed}, {} s", time.as_secs());
     let folders = [Folder::new(), Folder::new()];
-    let testbed = Testbed::new(&folders, &database);
-    let until = Instant::now() + time;
+    let mut cache = cache.map(Cache::start);
+    let testbed = Testbed::new(&folders, &database, cache.as_ref());
     let histories = Mutex::new(vec![Vec::new(); usize::try_from(USERS).unwrap()]);
     let add = |user: u64, calls: Vec<Call>| {
         histories.lock().unwrap()[usize::try_from(user).unwrap()].extend(calls);
@@ -100,11 +140,17 @@ fn run(plan: &Plan, mut database: impl Database) -> Option<String> {
         for user in 0..USERS {
             for number in 0..CLIENTS {
                 let (client, add) = (client(user, number), &add);
-                scope.spawn(move || add(user, client.work(until)));
+                scope.spawn(move || add(user, client.work()));
             }
         }
-        testbed.trouble(&mut database, faults, &Dice::new(seed, 0), until);
+        let _end = testbed.end();
+        if cache.is_some() {
+            await_use(&testbed);
+        }
+        let until = Instant::now() + time;
+        testbed.trouble(&mut database, cache.as_mut(), faults, seed, until);
     });
+    testbed.set_alone(false);
     std::thread::scope(|scope| {
         for user in 0..USERS {
             let (client, add) = (client(user, CLIENTS), &add);
@@ -115,7 +161,7 @@ fn run(plan: &Plan, mut database: impl Database) -> Option<String> {
     let checks: Vec<_> = std::thread::scope(|scope| {
         let checks: Vec<_> = histories
             .iter()
-            .map(|history| scope.spawn(|| check(history)))
+            .map(|history| scope.spawn(|| check_with(history, RULES)))
             .collect();
         checks.into_iter().map(|check| check.join().unwrap()).collect()
     });
@@ -128,6 +174,7 @@ fn run(plan: &Plan, mut database: impl Database) -> Option<String> {
         seed,
         histories: &histories,
         spans: &testbed.spans.lock().unwrap(),
+        attempts: &testbed.attempts.lock().unwrap(),
         faults: &faults,
     };
     report.print();
@@ -172,6 +219,27 @@ mod long {
     #[ignore = "starts a PostgreSQL of its own: run by cargo xtask test --long"]
     fn history_of_postgres() {
         let plan = Plan::new("postgres", LONG_SECONDS);
+        explains_its_history(&plan, Single::start(TestServer::Postgres));
+    }
+
+    #[test]
+    #[ignore = "starts a PostgreSQL and a Redis of its own: run by cargo xtask test --long"]
+    fn history_of_postgres_behind_redis() {
+        let plan = Plan::new("postgres-redis", LONG_SECONDS).with_cache(Some("redis"));
+        explains_its_history(&plan, Single::start(TestServer::Postgres));
+    }
+
+    #[test]
+    #[ignore = "starts a MariaDB and a memcached of its own: run by cargo xtask test --long"]
+    fn history_of_mariadb_behind_memcached() {
+        let plan = Plan::new("mariadb-memcached", LONG_SECONDS).with_cache(Some("memcached"));
+        explains_its_history(&plan, Single::start(TestServer::Mariadb));
+    }
+
+    #[test]
+    #[ignore = "starts a PostgreSQL of its own: run by cargo xtask test --long"]
+    fn history_of_postgres_with_a_local_cache() {
+        let plan = Plan::new("postgres-local", LONG_SECONDS).with_cache(Some("local"));
         explains_its_history(&plan, Single::start(TestServer::Postgres));
     }
 

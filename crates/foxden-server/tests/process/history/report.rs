@@ -7,14 +7,28 @@ use std::path::Path;
 
 use foxden_storage::conformance::history::{Call, Event};
 
-use super::testbed::Span;
+use super::testbed::{Attempt, Span};
 
 pub(super) struct Report<'a> {
     pub(super) name: &'a str,
     pub(super) seed: u64,
     pub(super) histories: &'a [Vec<Call>],
     pub(super) spans: &'a [Span],
+    pub(super) attempts: &'a [Attempt],
     pub(super) faults: &'a [String],
+}
+
+/// What faults of one kind did.
+#[derive(Default)]
+struct FaultEffect {
+    times: usize,
+    nanos: u64,
+    /// The requests that were under way meanwhile to a program that was struck.
+    met: usize,
+    /// Those of them that were not served.
+    refused: usize,
+    /// How long the longest of them took.
+    longest: u64,
 }
 
 /// The height of a client's lane in the picture, and its width for each second.
@@ -36,7 +50,16 @@ impl Report<'_> {
 
     /// Prints what happened, and what cannot be explained.
     pub(super) fn print(&self) {
-        let reads = |event: &Event| matches!(event, Event::Read { .. } | Event::Summary { .. });
+        let reads = |event: &Event| {
+            matches!(
+                event,
+                Event::Read { .. }
+                    | Event::ReadObject { .. }
+                    | Event::Counts { .. }
+                    | Event::Usage { .. }
+                    | Event::Summary { .. }
+            )
+        };
         let mut text = format!(
             "history of {}, seed {}: {} calls, {} acknowledged writes, {} of unknown outcome, {} refused by a guard, {} reads\n",
             self.name,
@@ -47,17 +70,41 @@ impl Report<'_> {
             self.count(|event| matches!(event, Event::Refused { .. })),
             self.count(reads),
         );
-        let mut faults: BTreeMap<&str, usize> = BTreeMap::new();
-        for span in self.spans {
-            *faults.entry(&span.name).or_default() += 1;
-        }
-        for (name, count) in faults {
-            let _ = writeln!(text, "  {count} × {name}");
+        for (name, effect) in self.effects() {
+            let _ = writeln!(
+                text,
+                "  {} × {name}: {} requests met it, {} of them were not served, the longest took {:.1} s",
+                effect.times,
+                effect.met,
+                effect.refused,
+                millis(effect.longest) / 1000.0,
+            );
         }
         for fault in self.faults {
             let _ = writeln!(text, "NOT EXPLAINED: {fault}");
         }
         eprintln!("{text}");
+    }
+
+    /// What each kind of fault did to requests.
+    fn effects(&self) -> BTreeMap<&'static str, FaultEffect> {
+        let mut effects: BTreeMap<_, FaultEffect> = BTreeMap::new();
+        for span in self.spans {
+            let effect = effects.entry(span.name).or_default();
+            effect.times += 1;
+            effect.nanos += span.end - span.start;
+            let is_struck = |attempt: &&Attempt| {
+                span.node.is_none_or(|node| node == attempt.node)
+                    && attempt.start < span.end
+                    && span.start < attempt.end
+            };
+            for attempt in self.attempts.iter().filter(is_struck) {
+                effect.met += 1;
+                effect.refused += usize::from(!attempt.is_served());
+                effect.longest = effect.longest.max(attempt.end - attempt.start);
+            }
+        }
+        effects
     }
 
     /// Fails if the history says little: clients were hardly served, or nothing happened to them.
@@ -67,6 +114,13 @@ impl Report<'_> {
             assert!(writes.count() >= 10, "user {user} has hardly written anything");
         }
         assert!(!self.spans.is_empty(), "no fault has happened");
+        for (name, effect) in self.effects() {
+            // Clients call many times a second.
+            let is_long = effect.nanos > 1_000_000_000;
+            assert!(!is_long || effect.met > 0, "no request has met this: {name}");
+        }
+        let is_felt = self.attempts.iter().any(|attempt| !attempt.is_served());
+        assert!(is_felt, "no request has felt a fault");
     }
 
     /// Writes the history, a picture of it and the logs, and says where.
@@ -95,9 +149,9 @@ impl Report<'_> {
                 lines.push((*start, format!("{times} user {user} client {client} {event:?}")));
             }
         }
-        for Span { name, start, end } in self.spans {
-            let times = format!("{:>10.3} {:>10.3}", millis(*start), millis(*end));
-            lines.push((*start, format!("{times} FAULT {name}")));
+        for span in self.spans {
+            let times = format!("{:>10.3} {:>10.3}", millis(span.start), millis(span.end));
+            lines.push((span.start, format!("{times} FAULT {}", span.title())));
         }
         lines.sort();
         let lines = lines.into_iter().map(|(_, line)| line + "\n");
@@ -125,12 +179,14 @@ impl Report<'_> {
              <rect width='100%' height='100%' fill='white'/>\n",
             x(end) + 20.0
         );
-        for Span { name, start, end } in self.spans {
-            let width = (x(*end) - x(*start)).max(1.0);
+        for span in self.spans {
+            let width = (x(span.end) - x(span.start)).max(1.0);
             let _ = writeln!(
                 svg,
-                "<rect x='{0:.1}' y='0' width='{width:.1}' height='{height}' fill='#f6d9a8'/><text x='{0:.1}' y='10'>{name}</text>",
-                x(*start)
+                "<rect x='{0:.1}' y='0' width='{width:.1}' height='{height}' fill='#f6d9a8' fill-opacity='0.6'/>\
+                 <text x='{0:.1}' y='10'>{1}</text>",
+                x(span.start),
+                span.title(),
             );
         }
         for (user, history) in self.histories.iter().enumerate() {
@@ -139,7 +195,11 @@ impl Report<'_> {
                     Event::Wrote { .. } | Event::Deleted { .. } => "#2a7f3f",
                     Event::Unknown { .. } => "#c0202a",
                     Event::Refused { .. } | Event::Lost { .. } | Event::Idle { .. } => "#c07a20",
-                    Event::Read { .. } | Event::Summary { .. } => "#7a8aa0",
+                    Event::Read { .. }
+                    | Event::ReadObject { .. }
+                    | Event::Counts { .. }
+                    | Event::Usage { .. }
+                    | Event::Summary { .. } => "#7a8aa0",
                 };
                 let width = (x(call.end) - x(call.start)).max(0.6);
                 let _ = writeln!(
@@ -152,6 +212,21 @@ impl Report<'_> {
             }
         }
         svg + "</svg>\n"
+    }
+}
+
+impl Attempt {
+    fn is_served(&self) -> bool {
+        self.status.is_some_and(|status| status < 500)
+    }
+}
+
+impl Span {
+    fn title(&self) -> String {
+        match self.node {
+            Some(node) => format!("{} ({})", self.name, ["A", "B"][node]),
+            None => self.name.to_owned(),
+        }
     }
 }
 

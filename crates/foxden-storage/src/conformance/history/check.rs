@@ -1,21 +1,26 @@
 //! Checks whether an order of atomic steps explains a history. The times of the writes are that order, so one pass suffices:
 //! replaying the writes gives the state after each, and every other answer must fit a state that was visible during its call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use foxden_model::SyncTime;
 
 use super::explain::explain;
 use super::state::State;
-use super::{Call, Effect, Event, GuardRecord, Violation};
+use super::{Call, Effect, Event, GuardRecord, Rules, Violation};
 use crate::BatchId;
 
 /// Finds the first fault of a history of one user.
 ///
 /// A write whose outcome is unknown may have happened once, or never: what others saw must be explained by one of both.
 pub fn check(history: &[Call]) -> Result<(), Violation> {
-    explain(history).map_err(|fault| fault.text)
+    check_with(history, Rules::default())
+}
+
+/// The same by other rules.
+pub fn check_with(history: &[Call], rules: Rules) -> Result<(), Violation> {
+    explain(history, rules).map_err(|fault| fault.text)
 }
 
 /// A write that happened, or is supposed to have.
@@ -29,6 +34,8 @@ pub(super) struct Written<'a> {
     pub(super) start: u64,
     /// When it had ended at the latest: never, if its outcome was unknown.
     pub(super) end: u64,
+    /// When its client had an answer, or gave up.
+    pub(super) given_up: u64,
 }
 
 /// What cannot be explained.
@@ -66,15 +73,27 @@ pub(super) fn readers(history: &[Call]) -> Vec<&Call> {
     readers
 }
 
+/// Drops the guards of writes that land again: they are compared when it lands first.
+pub(super) fn drop_guards_of_repeats(writes: &mut [Written<'_>]) {
+    let mut landed = BTreeSet::new();
+    for write in writes {
+        if !landed.insert(std::ptr::from_ref(write.effect)) {
+            write.guard = None;
+        }
+    }
+}
+
 /// Checks these writes, in their order, and the calls that saw their outcome. The fault is the one whose call began first.
 pub(super) fn pass(writes: &[Written<'_>], readers: &[&Call]) -> Option<Fault> {
     let (states, faults) = replay(writes);
     let mut faults: Vec<_> = faults.into_iter().collect();
     faults.extend(times_follow_the_order_of_calls(writes));
     faults.extend(commits_are_single(writes));
+    faults.extend(nothing_comes_between_repeats(writes));
+    let windows = Windows::of(writes);
     let mut seen = Vec::new();
     for call in readers {
-        match fitting(call, writes, &states) {
+        match fitting(call, windows.of_call(call), writes, &states) {
             Ok(fitting) => seen.extend(fitting.map(|fitting| (*call, fitting))),
             Err(fault) => {
                 // Those after it began later.
@@ -90,10 +109,10 @@ pub(super) fn pass(writes: &[Written<'_>], readers: &[&Call]) -> Option<Fault> {
 /// The first and the last state that the answer fits; `None` if it tells no state.
 fn fitting(
     call: &Call,
+    window: RangeInclusive<usize>,
     writes: &[Written<'_>],
     states: &[State],
 ) -> Result<Option<RangeInclusive<usize>>, Fault> {
-    let window = window(writes, call);
     let fault = |text| Fault {
         text,
         call: (call.start, call.end),
@@ -182,12 +201,45 @@ fn commits_are_single(writes: &[Written<'_>]) -> Option<Fault> {
     None
 }
 
-/// The states that a call may have seen: at least the writes that ended before it began, at most those that began before it
-/// ended.
-fn window(writes: &[Written<'_>], call: &Call) -> RangeInclusive<usize> {
-    let ended = writes.iter().rposition(|write| write.end < call.start);
-    let begun = writes.iter().rposition(|write| write.start < call.end);
-    ended.map_or(0, |at| at + 1)..=begun.map_or(0, |at| at + 1)
+/// A write that lands again does so before any other.
+fn nothing_comes_between_repeats(writes: &[Written<'_>]) -> Option<Fault> {
+    let mut landed = BTreeMap::new();
+    for (at, write) in writes.iter().enumerate() {
+        let before = landed.insert(std::ptr::from_ref(write.effect), at);
+        if before.is_some_and(|before| before + 1 < at) {
+            return Some(write.fault(at, "landed again after another one"));
+        }
+    }
+    None
+}
+
+/// Which writes had begun and ended when.
+struct Windows {
+    /// When the latest began of those up to each write.
+    begun: Vec<u64>,
+    /// When the earliest ended of those from each write on.
+    ended: Vec<u64>,
+}
+
+impl Windows {
+    fn of(writes: &[Written<'_>]) -> Self {
+        let mut begun: Vec<_> = writes.iter().map(|write| write.start).collect();
+        let mut ended: Vec<_> = writes.iter().map(|write| write.end).collect();
+        for at in 1..writes.len() {
+            begun[at] = begun[at].max(begun[at - 1]);
+        }
+        for at in (1..writes.len()).rev() {
+            ended[at - 1] = ended[at - 1].min(ended[at]);
+        }
+        Self { begun, ended }
+    }
+
+    /// The states that a call may have seen: after all writes that ended before it began, and before the first that began after it
+    /// had ended.
+    fn of_call(&self, call: &Call) -> RangeInclusive<usize> {
+        let first = self.ended.partition_point(|end| *end < call.start);
+        first..=self.begun.partition_point(|start| *start < call.end)
+    }
 }
 
 /// A write that a read has not seen has a later time than its *as of*.
@@ -236,7 +288,7 @@ impl Written<'_> {
             .map_or("a time that is not known".to_owned(), |time| time.to_string());
         Fault {
             text: format!("the write at {time} {what}: {:?}", self.effect),
-            call: (self.start, self.end),
+            call: (self.start, self.given_up),
             position: at,
         }
     }

@@ -11,10 +11,20 @@ use foxden_model::SyncTime;
 
 use crate::BatchId;
 
-pub use check::check;
+pub use check::{check, check_with};
 
 /// The description of a fault in a history.
 pub type Violation = String;
+
+/// What a history may hold besides single landings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// How long a call takes at least whose write may land again, with a later time: readers may have passed the first one. No
+    /// other write comes between. `None`: each write lands once.
+    pub lands_again_after: Option<u64>,
+    /// How long after the end of a call a write may land whose outcome is unknown. `None`: at any time.
+    pub lands_within: Option<u64>,
+}
 
 /// One call of one client on one user's store. `start` and `end` order all calls: one that ended before another began has the
 /// lower number.
@@ -91,6 +101,29 @@ pub enum Event {
         rows: SeenRows,
         /// As of which time it was said to be.
         as_of: Option<SyncTime>,
+    },
+    /// A read of one object.
+    ReadObject {
+        /// Its collection.
+        collection: &'static str,
+        /// Its id.
+        object: String,
+        /// What was found.
+        row: Option<SeenRow>,
+    },
+    /// The numbers of objects of all collections; those without any may be left out.
+    Counts {
+        /// The time of the store.
+        modified: SyncTime,
+        /// The numbers.
+        objects: BTreeMap<String, u64>,
+    },
+    /// The bytes of all collections; those without any may be left out.
+    Usage {
+        /// The time of the store.
+        modified: SyncTime,
+        /// The bytes.
+        bytes: BTreeMap<String, u64>,
     },
     /// A summary.
     Summary {

@@ -6,7 +6,7 @@ use foxden_model::SyncTime;
 
 use super::{Effect, Event, GuardRecord, SeenRow, SeenRows};
 
-/// The store after some writes. A time is `None` where no answer told it.
+/// The store after some writes. A time is `None` where no answer told it: no answer fits it.
 #[derive(Clone)]
 pub(super) struct State {
     modified: Option<SyncTime>,
@@ -29,8 +29,9 @@ impl State {
 
     /// Whether a guard lets a write pass.
     pub(super) fn passes(&self, guard: GuardRecord) -> bool {
+        // A time that no client has seen is later than those that its guard may name.
         self.time_of(guard.collection)
-            .is_none_or(|time| time <= guard.since)
+            .is_some_and(|time| time <= guard.since)
     }
 
     fn time_of(&self, collection: &str) -> Option<SyncTime> {
@@ -39,8 +40,7 @@ impl State {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        let rows = self.collections.values().flat_map(|held| held.rows.values());
-        rows.map(|row| row.payload.len() as u64).sum()
+        self.collections.values().map(CollectionState::bytes).sum()
     }
 
     pub(super) fn apply(&mut self, effect: &Effect, time: Option<SyncTime>) {
@@ -107,6 +107,21 @@ impl State {
                 (None, None) => rows.is_empty(),
                 (Some(_), None) | (None, Some(_)) => false,
             },
+            Event::ReadObject {
+                collection,
+                object,
+                row,
+            } => {
+                let held = self.collections.get(collection);
+                held.and_then(|held| held.rows.get(object)) == row.as_ref()
+            }
+            Event::Counts { modified, objects } => {
+                let mine = self.each(|held| held.rows.len() as u64);
+                fits(self.modified, *modified) && are_told(mine, objects)
+            }
+            Event::Usage { modified, bytes } => {
+                fits(self.modified, *modified) && are_told(self.each(CollectionState::bytes), bytes)
+            }
             Event::Summary {
                 modified,
                 collections,
@@ -120,6 +135,12 @@ impl State {
                         .all(|((name, held), (told, time))| name == told && fits(held.modified, *time))
             }
         }
+    }
+
+    fn each(&self, number: impl Fn(&CollectionState) -> u64) -> impl Iterator<Item = (&str, u64)> {
+        self.collections
+            .iter()
+            .map(move |(name, held)| (*name, number(held)))
     }
 
     /// Whether the effect changes this store.
@@ -140,6 +161,10 @@ impl State {
 }
 
 impl CollectionState {
+    fn bytes(&self) -> u64 {
+        self.rows.values().map(|row| row.payload.len() as u64).sum()
+    }
+
     /// Whether these are its rows that are newer.
     fn has(&self, newer: Option<SyncTime>, rows: &SeenRows) -> bool {
         let mine = self.rows.iter();
@@ -149,5 +174,12 @@ impl CollectionState {
 }
 
 fn fits(time: Option<SyncTime>, told: SyncTime) -> bool {
-    time.is_none_or(|time| time == told)
+    time == Some(told)
+}
+
+/// Whether these are the numbers that a store has, of which none is said where it is zero.
+fn are_told<'a>(mine: impl Iterator<Item = (&'a str, u64)>, told: &'a BTreeMap<String, u64>) -> bool {
+    let told = told.iter().map(|(name, number)| (name.as_str(), *number));
+    let has_any = |(_, number): &(&str, u64)| *number > 0;
+    mine.filter(has_any).eq(told.filter(has_any))
 }
