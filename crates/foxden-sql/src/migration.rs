@@ -1,5 +1,6 @@
 //! Migrations of the tables: forward only, one transaction each.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 use crate::SqlError;
 
 /// What is added to the version of tables whose rows are being moved to another database, or were moved: no program opens them,
@@ -39,6 +40,7 @@ impl From<&'static [Migration]> for Migrations {
 }
 
 /// Refuses tables that this program must not open.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) const fn check_version(found: i64, known: i64) -> Result<(), SqlError> {
     if found >= MOVED {
         return Err(SqlError::Moved);

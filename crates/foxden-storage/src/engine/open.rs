@@ -206,6 +206,10 @@ async fn with_cache(
 }
 
 /// Opens the store that the URL names for a move. A store to move from must exist. `default_folder` is for a URL that names none.
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql")),
+    expect(unused_variables, reason = "SQLite needs no random numbers")
+)]
 pub async fn open_movable(
     url: &StoreUrl,
     default_folder: &Path,
