@@ -267,7 +267,8 @@ impl<E: Engine> SharedCached<E> {
             let bars = BarList::read(&found.value).ok_or(CacheFault::Lost)?;
             if !bars.has(*bar) {
                 // It was taken off too early: a reader may have filled the entry with what was there before the write.
-                return self.server.remove(&run, &[keys.user(bar.user)]).await;
+                let removed = self.server.remove(&run, &[keys.user(bar.user)]).await;
+                return removed.map_err(|_| CacheFault::Lost);
             }
             let value = bars.without(ended).write();
             let replaced = self.server.replace(&run, &list, &found, value, LIST_TTL, None);
@@ -297,7 +298,12 @@ impl<E: Engine> SharedCached<E> {
             drop(self.server.remove(&barred.run, &objects).await);
         }
         let unbarred = self.unbar(&barred, &ended).await;
+        let is_lost = matches!(unbarred, Err(CacheFault::Lost));
         self.noted(unbarred, barred.keys.0).await;
+        if is_lost {
+            // Until no process reads entries any more. If the database does not answer, they cannot for long.
+            drop(self.agreement.pass().await);
+        }
     }
 
     fn random(&self) -> u64 {

@@ -56,7 +56,7 @@ impl CacheServer for Memcached {
 
     async fn run(&self) -> Result<Arc<str>, CacheFault> {
         // A connection knows it; the answer tells that it is still one.
-        Ok(self.pool.call(b"mn\r\n", 1, None).await?.1)
+        Ok(self.pool.repeatable(b"mn\r\n", 1).await?.1)
     }
 
     fn is_same_run(&self, one: &str, other: &str) -> bool {
@@ -87,7 +87,8 @@ impl CacheServer for Memcached {
         let list = format!("mg {} v c\r\n", read.list);
         let request = [object.unwrap_or_default(), value.unwrap_or_default(), list].concat();
         let answers = 1 + usize::from(read.object.is_some()) + usize::from(read.key.is_some());
-        let (replies, run) = self.pool.call(request.as_bytes(), answers, None).await?;
+        // Each claim has a number of its own, also if it is sent twice.
+        let (replies, run) = self.pool.repeatable(request.as_bytes(), answers).await?;
         let mut replies = replies.into_iter();
         let object = read.object.and_then(|_| replies.next());
         let value = read.key.and_then(|_| replies.next());

@@ -71,7 +71,7 @@ impl CacheServer for Redis {
 
     async fn run(&self) -> Result<Arc<str>, CacheFault> {
         // A connection knows it; the answer tells that it is still one.
-        Ok(self.pool.call(&command(&[b"PING"]), 1, None).await?.1)
+        Ok(self.pool.repeatable(&command(&[b"PING"]), 1).await?.1)
     }
 
     fn is_same_run(&self, one: &str, other: &str) -> bool {
@@ -108,7 +108,11 @@ impl CacheServer for Redis {
             .chain(keys.into_iter().flatten())
             .collect();
         request.extend(command(&words));
-        let (replies, run) = self.pool.call(&request, answers, None).await?;
+        // A claim that arrives late, once more, could come after the write that has removed it.
+        let (replies, run) = match read.claim {
+            Some(_) => self.pool.call(&request, answers, None).await?,
+            None => self.pool.repeatable(&request, answers).await?,
+        };
         let values = match replies.into_iter().next_back() {
             Some(Reply::List(values)) if values.len() + 1 == words.len() => values,
             Some(Reply::Error(cause)) => return Err(CacheFault::Away(cause)),

@@ -405,7 +405,6 @@ async fn mistakes_are_found() {
         ("no settling", no_settling, Mistake::None),
         ("a missing list", QUICK, Mistake::MissingList),
         ("kept claims", QUICK, Mistake::KeptClaim),
-        ("no bars", QUICK, Mistake::NoBar),
     ] {
         let mut is_found = false;
         for seed in 0..40 {

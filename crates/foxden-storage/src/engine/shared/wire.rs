@@ -116,15 +116,29 @@ impl<P: Protocol> Pool<P> {
         }
     }
 
-    /// Sends commands, and returns the answers and the run of the server that gave them. With a run, no other one is asked.
+    /// Sends commands that may be sent twice, and returns the answers and the run of the server that gave them.
+    pub(super) async fn repeatable(
+        &self,
+        request: &[u8],
+        answers: usize,
+    ) -> Result<(Vec<P::Reply>, Arc<str>), CacheFault> {
+        let called = timeout(CALL_TIMEOUT, self.exchange_again(request, answers)).await;
+        called.unwrap_or_else(|_| Err(self.failed(WireFault::Slow)))
+    }
+
+    /// Sends commands once, and returns the answers and the run of the server that gave them. With a run, no other one is asked.
     pub(super) async fn call(
         &self,
         request: &[u8],
         answers: usize,
         run: Option<&Arc<str>>,
     ) -> Result<(Vec<P::Reply>, Arc<str>), CacheFault> {
-        let called = timeout(CALL_TIMEOUT, self.exchange(request, answers, run)).await;
-        called.unwrap_or_else(|_| Err(self.failed(WireFault::Slow)))
+        let called = timeout(CALL_TIMEOUT, async {
+            let held = self.take(run).await?;
+            let exchanged = self.exchange(held, request, answers).await;
+            exchanged.map_err(|fault| self.failed(fault))
+        });
+        called.await.unwrap_or_else(|_| Err(self.failed(WireFault::Slow)))
     }
 
     /// Sends commands whose answers no call needs.
@@ -144,27 +158,33 @@ impl<P: Protocol> Pool<P> {
         told.await.unwrap_or_else(|_| Err(self.failed(WireFault::Slow)))
     }
 
-    async fn exchange(
+    async fn exchange_again(
         &self,
         request: &[u8],
         answers: usize,
-        run: Option<&Arc<str>>,
     ) -> Result<(Vec<P::Reply>, Arc<str>), CacheFault> {
         loop {
-            let mut held = self.take(run).await?;
-            match held.wire.exchange::<P>(request, answers).await {
-                Ok(replies) => {
-                    let run = Arc::clone(&held.wire.run);
-                    self.give_back(held);
-                    return Ok((replies, run));
-                }
-                // The server has closed it while it was idle, perhaps. What depends on nothing can be asked again.
-                Err(WireFault::Broken(_)) if run.is_none() && !held.is_fresh => {
-                    self.state().idle.clear();
-                }
+            let held = self.take(None).await?;
+            let is_fresh = held.is_fresh;
+            match self.exchange(held, request, answers).await {
+                Ok(answer) => return Ok(answer),
+                // The server has closed it while it was idle, perhaps.
+                Err(WireFault::Broken(_)) if !is_fresh => self.state().idle.clear(),
                 Err(fault) => return Err(self.failed(fault)),
             }
         }
+    }
+
+    async fn exchange(
+        &self,
+        mut held: Held<'_>,
+        request: &[u8],
+        answers: usize,
+    ) -> Result<(Vec<P::Reply>, Arc<str>), WireFault> {
+        let replies = held.wire.exchange::<P>(request, answers).await?;
+        let run = Arc::clone(&held.wire.run);
+        self.give_back(held);
+        Ok((replies, run))
     }
 
     /// A connection for one call.

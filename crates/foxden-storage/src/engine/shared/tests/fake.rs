@@ -29,8 +29,6 @@ pub(super) enum Mistake {
     MissingList,
     /// A bar leaves the claims of readers.
     KeptClaim,
-    /// Bars are not stored.
-    NoBar,
 }
 
 #[derive(Clone, Default)]
@@ -216,9 +214,6 @@ impl CacheServer for Client {
                 values.is_run(run)?;
                 if !values.is_same(key, before) {
                     return Ok(None);
-                }
-                if mistake == Mistake::NoBar {
-                    return Ok(Some(before.clone()));
                 }
                 let number = values.put(key, &value);
                 Ok(Some(Found { value, number }))
