@@ -3,8 +3,9 @@
 use super::walk::Tree;
 
 /// Each crate and the crates it may use.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("foxden-model", &[]),
+    ("foxden-load", &["foxden-model"]),
     ("foxden-sql", &["foxden-model"]),
     ("foxden-storage", &["foxden-model", "foxden-sql"]),
     ("foxden-accounts", &["foxden-model", "foxden-sql"]),

@@ -20,6 +20,7 @@ mod history;
 mod legacy;
 mod legacy_flow;
 mod load;
+mod load_tester;
 mod mail;
 mod manners;
 mod memory;

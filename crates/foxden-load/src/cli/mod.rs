@@ -1,0 +1,136 @@
+//! The command line.
+
+mod commands;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::protocol::Protocol;
+use crate::quantity::duration;
+use crate::threshold::Threshold;
+use crate::user::accounts::FIRST_UID;
+
+/// Measures a Sync server by the life of many browsers, and checks what it answers.
+#[derive(Debug, Parser)]
+#[command(name = "foxden-load", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lets made users act for a while, and says how fast and how right the server was
+    Run(Run),
+    /// Lists the scenarios in this program, or prints one as a start for your own
+    Scenarios {
+        /// The name of a scenario
+        name: Option<String>,
+    },
+    /// Says again what a run found, from its result
+    Show {
+        /// The file that `run --json` wrote
+        result: PathBuf,
+        /// Writes a page that shows it; it needs no other file
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
+    /// Removes made users and all that they have stored
+    Clean(Clean),
+}
+
+/// Which server, and which users.
+#[derive(Debug, Args)]
+struct Server {
+    /// The address of the server, such as <http://127.0.0.1:5000>
+    #[arg(long)]
+    target: String,
+    /// The protocol
+    #[arg(long, default_value = "1.5")]
+    protocol: Protocol,
+    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed; in 1.1 any text, from
+    /// which the passwords of made users follow
+    #[arg(long)]
+    secret_file: PathBuf,
+    /// The uid of the first made user of 1.5; the others follow it
+    #[arg(long, default_value_t = FIRST_UID)]
+    first_uid: u64,
+    /// Confirms that the server on another machine is yours, and may be loaded
+    #[arg(long = "yes-this-is-my-server")]
+    is_own: bool,
+    /// How long an answer may take
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The name of a scenario, or a file *.toml with one
+    scenario: String,
+    #[command(flatten)]
+    server: Server,
+    /// How many users there are, in place of the scenario's number
+    #[arg(long)]
+    users: Option<u32>,
+    /// How long is measured
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    length: Duration,
+    /// How long users act before that
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    warm_up: Duration,
+    /// The time between the begins of two operations of a user, in place of the scenario's; 0 for none
+    #[arg(long, value_parser = duration)]
+    every: Option<Duration>,
+    /// The seed of everything random: the same seed gives the same users, objects and operations
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Writes the result to a file, for machines
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Writes a page that shows what was found; it needs no other file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// A limit such as p99>20ms, reads.p999>50ms, rate<500, faults>0; exit status 3 where one holds
+    #[arg(long, value_name = "LIMIT")]
+    fail_if: Vec<Threshold>,
+    /// Removes the made users after the run
+    #[arg(long)]
+    clean: bool,
+}
+
+#[derive(Debug, Args)]
+struct Clean {
+    #[command(flatten)]
+    server: Server,
+    /// How many users there may be
+    #[arg(long, default_value_t = 1000)]
+    users: u32,
+}
+
+/// Runs the program with these arguments.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Without an output there is no place for help.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Run(run) => commands::run(&run),
+        Command::Scenarios { name } => commands::scenarios(name.as_deref()),
+        Command::Show { result, report } => commands::show(&result, report.as_deref()),
+        Command::Clean(clean) => commands::clean(&clean),
+    };
+    done.unwrap_or_else(|error| {
+        // There is no other place to say it.
+        let _ = writeln!(io::stderr(), "foxden-load: {error:#}");
+        ExitCode::FAILURE
+    })
+}

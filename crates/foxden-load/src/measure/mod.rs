@@ -1,0 +1,9 @@
+//! What is measured while users act.
+//!
+//! - [`recorder`][]: takes what users see, at little cost
+//! - [`latency`][]: histograms
+//! - [`measurement`][]: a whole run, second by second
+
+pub mod latency;
+pub mod measurement;
+pub mod recorder;

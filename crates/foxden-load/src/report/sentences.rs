@@ -1,0 +1,274 @@
+//! What the page says in words: what is so, then what to look at.
+
+use time::UtcDateTime;
+
+use crate::display::{bytes, milliseconds, rate, seconds, thousands};
+use crate::fault::FaultKind;
+use crate::number::{fraction, ratio, whole};
+use crate::result::RunResult;
+
+/// A figure with what to compare it with.
+pub struct Tile {
+    /// What it is.
+    pub name: &'static str,
+    /// The figure.
+    pub value: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The comparison.
+    pub beside: String,
+}
+
+/// Something to look at.
+pub struct Notice {
+    /// The class of its colour.
+    pub class: &'static str,
+    /// What is so.
+    pub title: String,
+    /// What it means.
+    pub text: String,
+}
+
+/// When the run was.
+pub fn when(result: &RunResult) -> String {
+    let date = |seconds: i64| UtcDateTime::from_unix_timestamp(seconds).unwrap_or(UtcDateTime::MAX);
+    let began = date(result.began);
+    let lasted = whole(result.settings.warm_up + result.figures.seconds);
+    let ended = date(result.began.saturating_add_unsigned(lasted));
+    format!(
+        "{} {} {}, {:02}:{:02} to {:02}:{:02} UTC",
+        began.day(),
+        began.month(),
+        began.year(),
+        began.hour(),
+        began.minute(),
+        ended.hour(),
+        ended.minute()
+    )
+}
+
+/// The most important sentence.
+pub fn heading(result: &RunResult) -> String {
+    let (wrong, faults) = (result.wrong(), result.faults());
+    if result.figures.requests == 0 {
+        return "The server answered nothing".to_owned();
+    }
+    if wrong > 0 {
+        return format!("The server answered wrongly {}", times(wrong));
+    }
+    if faults > 0 {
+        return format!("{} failed", counted(faults, "request"));
+    }
+    format!(
+        "All is right: {} requests a second, 99 of 100 within {}",
+        rate(result.figures.rate),
+        spaced(&milliseconds(result.figures.all.response.p99))
+    )
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{} times", thousands(more)),
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(count))
+}
+
+/// A number and its unit stay on one line.
+pub fn spaced(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
+}
+
+/// What was done, in a few sentences.
+pub fn lead(result: &RunResult) -> Vec<String> {
+    let settings = &result.settings;
+    let mut sentences = vec![format!(
+        "{} used {} for {} in the scenario {}. {}",
+        counted(u64::from(settings.users), "user"),
+        settings.target,
+        spaced(&seconds(result.figures.seconds)),
+        settings.scenario,
+        settings.about
+    )];
+    let comparison = &result.comparison;
+    let compared = comparison.in_run + comparison.after;
+    sentences.push(if result.wrong() > 0 {
+        format!(
+            "Every answer was checked. {} came back as they were stored; what did not is listed below.",
+            counted(compared, "object")
+        )
+    } else {
+        format!(
+            "Every answer was checked. {} came back letter for letter as they were stored, {} of them when everything was read \
+             again at the end.",
+            counted(compared, "object"),
+            thousands(comparison.after)
+        )
+    });
+    sentences
+}
+
+/// The figures that one looks at first.
+pub fn tiles(result: &RunResult) -> Vec<Tile> {
+    let figures = &result.figures;
+    let all = &figures.all.response;
+    let share = |count: u64| whole(ratio(100.0 * fraction(count), fraction(figures.requests)));
+    let tile = |name, value: String, beside| {
+        let (value, unit) = split(&value);
+        Tile {
+            name,
+            value,
+            unit,
+            beside,
+        }
+    };
+    vec![
+        tile(
+            "Requests a second",
+            rate(figures.rate),
+            format!("{}\u{a0}% of them write", share(figures.writes.service.count)),
+        ),
+        tile(
+            "99 of 100 within",
+            milliseconds(all.p99),
+            format!("half within {}", spaced(&milliseconds(all.p50))),
+        ),
+        tile(
+            "Slowest",
+            milliseconds(all.most),
+            format!("999 of 1,000 within {}", spaced(&milliseconds(all.p999))),
+        ),
+        tile(
+            "Failed or wrong",
+            thousands(result.faults()),
+            format!("of {}", counted(figures.requests, "request")),
+        ),
+        tile(
+            "Data a second",
+            bytes(whole(ratio(fraction(figures.bytes), figures.seconds))),
+            format!("{} in all", spaced(&bytes(figures.bytes))),
+        ),
+    ]
+}
+
+/// Splits a number from its unit.
+fn split(text: &str) -> (String, &'static str) {
+    let units = ["ms", "GB", "MB", "KB", "B", "s"];
+    let unit = units.into_iter().find(|unit| text.ends_with(&format!(" {unit}")));
+    match unit {
+        Some(unit) => (text[..text.len() - unit.len() - 1].to_owned(), unit),
+        None => (text.to_owned(), ""),
+    }
+}
+
+/// What to look at.
+pub fn notices(result: &RunResult) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for fault in &result.figures.faults {
+        let is_grave = !fault.kind.is_silence() && fault.kind != FaultKind::Status;
+        notices.push(Notice {
+            class: if is_grave { "n-bad" } else { "n-warn" },
+            title: format!("{}: {}", capital(fault.kind.name()), thousands(fault.count)),
+            text: meaning(fault.kind).to_owned(),
+        });
+    }
+    if result.figures.dropped > 0 {
+        notices.push(Notice {
+            class: "n-bad",
+            title: "These figures are not to be trusted".to_owned(),
+            text: format!(
+                "The machine that made the load was too busy to take down {}. Use fewer users, or a faster machine.",
+                counted(result.figures.dropped, "answer")
+            ),
+        });
+    }
+    if result.is_cut {
+        notices.push(Notice {
+            class: "n-warn",
+            title: "The run was ended before its time".to_owned(),
+            text: format!("It was to last {}.", seconds(result.settings.length)),
+        });
+    }
+    if result.comparison.users < result.settings.users {
+        notices.push(Notice {
+            class: "n-warn",
+            title: "Not everything was read again".to_owned(),
+            text: format!(
+                "There was time for {} of {} users.",
+                thousands(u64::from(result.comparison.users)),
+                thousands(u64::from(result.settings.users))
+            ),
+        });
+    }
+    notices
+}
+
+const fn meaning(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Connect => {
+            "The server took no connection. It may have been down, or had no room for more."
+        }
+        FaultKind::Broken => {
+            "The connection ended before the answer did. The server may have ended, or cut the client off."
+        }
+        FaultKind::Timeout => "No answer came in time. The request may or may not have been carried out.",
+        FaultKind::Status => "The server refused a request that it should have carried out.",
+        FaultKind::Form => "A browser could not have read these answers, or would have misread them.",
+        FaultKind::Time => {
+            "Browsers find what is new by these times. Where one is wrong, changes are missed."
+        }
+        FaultKind::Lost => {
+            "The server acknowledged these writes, and they are gone. A person would have lost data."
+        }
+        FaultKind::Changed => {
+            "Objects came back in another form than they were stored. A browser could not decrypt them."
+        }
+        FaultKind::Surplus => "Objects came that were never stored, or that had been deleted.",
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// How latencies are meant.
+pub fn corrected(result: &RunResult) -> String {
+    let all = &result.figures.all;
+    let (response, service) = (milliseconds(all.response.p99), milliseconds(all.service.p99));
+    if result.settings.every > 0.0 {
+        format!(
+            "from when a request was planned. Counted from when it was sent, 99 of 100 were answered within {service}, in place \
+             of {response}"
+        )
+    } else {
+        format!(
+            "with those that would have been sent while a user waited. Without them 99 of 100 were answered within {service}, \
+             in place of {response}"
+        )
+    }
+}
+
+/// How to run this again.
+pub fn command(result: &RunResult) -> String {
+    let settings = &result.settings;
+    let every = if settings.every > 0.0 { "" } else { " --every 0" };
+    let is_local = result.machine.is_shared;
+    let confirmed = if is_local { "" } else { " --yes-this-is-my-server" };
+    format!(
+        "foxden-load run {} --target {} --protocol {} --secret-file FILE --users {} --length {}s --warm-up {}s --seed {}{every}{confirmed}",
+        settings.scenario,
+        settings.target,
+        settings.protocol,
+        settings.users,
+        settings.length,
+        settings.warm_up,
+        settings.seed
+    )
+}

@@ -1,0 +1,237 @@
+//! What a run found, as it is written to a file.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, FaultKind};
+use crate::measure::latency::LatencySummary;
+use crate::protocol::Protocol;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+/// The most bytes of a file that is read.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// A whole run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunResult {
+    /// The version of the format.
+    format: u32,
+    /// The version of this program.
+    pub program: String,
+    /// When it began, in seconds since 1970.
+    pub began: i64,
+    /// What was asked for.
+    pub settings: Settings,
+    /// On which machine the load was made.
+    pub machine: Machine,
+    /// What was measured.
+    pub figures: Figures,
+    /// What was compared, and found as it was stored.
+    pub comparison: Comparison,
+    /// The run was ended before its time.
+    pub is_cut: bool,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// The name of the scenario.
+    pub scenario: String,
+    /// What it is about.
+    pub about: String,
+    /// Its whole text.
+    pub text: String,
+    /// The address of the server.
+    pub target: String,
+    /// What the server says of its version.
+    pub server: Option<String>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// How many users there were.
+    pub users: u32,
+    /// The mean time between the begins of a user's operations, in seconds.
+    pub every: f64,
+    /// How long was measured, in seconds.
+    pub length: f64,
+    /// How long was waited before that, in seconds.
+    pub warm_up: f64,
+    /// The seed.
+    pub seed: u64,
+    /// How long an answer could take, in seconds.
+    pub timeout: f64,
+}
+
+/// On which machine the load was made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Machine {
+    /// The system and its version.
+    pub system: String,
+    /// The processor's name.
+    pub processor: String,
+    /// How many threads it runs at once.
+    pub cores: u32,
+    /// Its memory, in bytes.
+    pub memory: u64,
+    /// Whether the server is on it, too.
+    pub is_shared: bool,
+}
+
+/// Latencies in both senses.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Pair {
+    /// From sending the request to the end of the answer.
+    pub service: LatencySummary,
+    /// The same, and the time for which requests waited because answers before them were late.
+    pub response: LatencySummary,
+}
+
+/// A kind of request or an operation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ByName {
+    /// Its name.
+    pub name: String,
+    /// How many a second.
+    pub rate: f64,
+    /// How long they took.
+    pub latency: Pair,
+}
+
+/// A part of the timeline.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Point {
+    /// Its begin, in seconds after the start.
+    pub at: f64,
+    /// Requests a second.
+    pub rate: f64,
+    /// Bytes a second, in both directions.
+    pub bytes: f64,
+    /// Latencies in nanoseconds.
+    pub p50: u64,
+    /// 90 of 100 are not above it.
+    pub p90: u64,
+    /// 99 of 100 are not above it.
+    pub p99: u64,
+    /// The longest.
+    pub most: u64,
+    /// Faults.
+    pub faults: u64,
+    /// Whether it belongs to the warm-up.
+    pub is_warm_up: bool,
+}
+
+/// How often a kind of fault happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCount {
+    /// The kind.
+    pub kind: FaultKind,
+    /// How often.
+    pub count: u64,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Figures {
+    /// How long was measured, in seconds.
+    pub seconds: f64,
+    /// How many requests were answered in that time.
+    pub requests: u64,
+    /// How many a second.
+    pub rate: f64,
+    /// The bytes of all bodies.
+    pub bytes: u64,
+    /// All requests.
+    pub all: Pair,
+    /// Those that read.
+    pub reads: Pair,
+    /// Those that write.
+    pub writes: Pair,
+    /// By what was asked for.
+    pub by_request: Vec<ByName>,
+    /// By operation of the scenario.
+    pub by_operation: Vec<ByName>,
+    /// Over time.
+    pub timeline: Vec<Point>,
+    /// Faults in the whole run, preparation and comparison included.
+    pub faults: Vec<FaultCount>,
+    /// Some of them.
+    pub examples: Vec<Fault>,
+    /// Answers that this program could not take down for lack of time. Figures with any are not to be trusted.
+    pub dropped: u64,
+}
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Objects that came back as they were stored, in the run.
+    pub in_run: u64,
+    /// Objects that were read again after the run, and were as they were stored.
+    pub after: u64,
+    /// Users of whom everything was read again.
+    pub users: u32,
+}
+
+impl RunResult {
+    /// A run.
+    pub fn new(
+        began: i64,
+        settings: Settings,
+        machine: Machine,
+        figures: Figures,
+        comparison: Comparison,
+        is_cut: bool,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            began,
+            settings,
+            machine,
+            figures,
+            comparison,
+            is_cut,
+        }
+    }
+
+    /// How many faults there were.
+    pub fn faults(&self) -> u64 {
+        self.figures.faults.iter().map(|fault| fault.count).sum()
+    }
+
+    /// How many of them are answers that are wrong, and not refusals or silence.
+    pub fn wrong(&self) -> u64 {
+        let is_wrong = |kind: FaultKind| !kind.is_silence() && kind != FaultKind::Status;
+        let wrong = self.figures.faults.iter().filter(|fault| is_wrong(fault.kind));
+        wrong.map(|fault| fault.count).sum()
+    }
+
+    /// Writes it to a file.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string(self)?;
+        fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// Reads it from a file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let cannot = || format!("{} cannot be read", path.display());
+        let size = fs::metadata(path).with_context(cannot)?.len();
+        ensure!(
+            size <= MOST_BYTES,
+            "{} is longer than {MOST_BYTES} bytes",
+            path.display()
+        );
+        let text = fs::read_to_string(path).with_context(cannot)?;
+        let result: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is no result of a run", path.display()))?;
+        ensure!(
+            result.format == FORMAT,
+            "{} has the format {}, and this program reads {FORMAT}",
+            path.display(),
+            result.format
+        );
+        Ok(result)
+    }
+}

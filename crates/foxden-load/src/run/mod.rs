@@ -1,0 +1,204 @@
+//! A run: users are prepared, act for the time of the run, and everything is read again.
+//!
+//! - [`crowd`]: does something for many users at once
+//! - [`closed`]: a fixed number of users, each by its plan
+
+pub mod closed;
+pub mod crowd;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use foxden_model::{Clock, SystemClock};
+
+use crate::client::{Authorization, Call, Client};
+use crate::machine;
+use crate::measure::measurement::Measurement;
+use crate::measure::recorder::Recorder;
+use crate::plan::Plan;
+use crate::protocol::RequestKind;
+use crate::result::{Comparison, RunResult};
+use crate::user::User;
+use crate::user::accounts::{Accounts, Owner};
+use crate::view::View;
+
+/// The most users that are prepared, compared or removed at once.
+pub const AT_ONCE: usize = 32;
+/// How long everything may be read again.
+const AUDIT: Duration = Duration::from_secs(60);
+/// How often samples are taken from the users.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Carries out a plan.
+pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
+    let recorder = Arc::new(Recorder::new());
+    let accounts = Arc::new(plan.accounts(&recorder));
+    let plan = Arc::new(plan);
+    let server = version(&plan, &recorder).await;
+    let began = SystemClock.seconds();
+    let users = prepare(&plan, &accounts, view).await?;
+
+    let names: Vec<String> = plan
+        .scenario
+        .operations
+        .iter()
+        .map(|operation| operation.name.clone())
+        .collect();
+    let mut measurement = Measurement::new(plan.warm_up, plan.length, &names, plan.scenario.is_unpaced());
+    let start = Instant::now();
+    recorder.start(start);
+    let mut crowd = closed::start(&plan, users, start);
+    let end = start + plan.warm_up + plan.length;
+    let mut is_cut = false;
+    while Instant::now() < end && !is_cut {
+        tokio::select! {
+            () = tokio::time::sleep(TICK.min(end.saturating_duration_since(Instant::now()))) => {}
+            _ = tokio::signal::ctrl_c() => is_cut = true,
+        }
+        measurement.add(recorder.take(), start.elapsed());
+        view.running(&plan, &measurement, start.elapsed());
+    }
+    let ended = start.elapsed();
+    // Answers to what was sent before the end are still waited for; each has its own time limit.
+    let users = crowd.stop().await;
+    recorder.stop();
+    measurement.add(recorder.take(), ended);
+
+    let in_run = recorder.compared();
+    let audited = audit(users, view).await;
+    measurement.add(recorder.take(), ended);
+    let comparison = Comparison {
+        in_run,
+        after: recorder.compared() - in_run,
+        users: audited,
+    };
+    let figures = measurement.figures(ended);
+    let machine = machine::this(plan.server.target.is_local());
+    Ok(RunResult::new(
+        began,
+        plan.settings(server),
+        machine,
+        figures,
+        comparison,
+        is_cut,
+    ))
+}
+
+/// Fills the stores of all users.
+async fn prepare(plan: &Arc<Plan>, accounts: &Arc<Accounts>, view: &mut View) -> Result<Vec<User>> {
+    let all = plan.users;
+    let work = {
+        let (plan, accounts) = (Arc::clone(plan), Arc::clone(accounts));
+        move |number: u32| {
+            let (plan, accounts) = (Arc::clone(&plan), Arc::clone(&accounts));
+            async move {
+                let mut user = accounts.user(number);
+                let done = user.prepare(&accounts, &plan.scenario).await;
+                // The connections of many users at once would be closed by a server that is waiting for them.
+                user.client().disconnect();
+                done.map(|()| user)
+            }
+        }
+    };
+    let mut users = Vec::with_capacity(usize::try_from(all).unwrap_or_default());
+    let mut fault = None;
+    let done = crowd::each(0..all, AT_ONCE, Duration::MAX, work, |done| match done {
+        Ok(user) => {
+            users.push(user);
+            view.preparing(users.len(), all);
+            true
+        }
+        Err(error) => {
+            fault = Some(error);
+            false
+        }
+    });
+    tokio::select! {
+        () = done => {}
+        _ = tokio::signal::ctrl_c() => bail!("ended before users were prepared"),
+    }
+    if let Some(fault) = fault {
+        bail!(
+            "a user could not be prepared: {fault}\nThe server answered: {}",
+            fault.answer
+        );
+    }
+    Ok(users)
+}
+
+/// Reads everything of all users again, as far as there is time. Returns of how many.
+async fn audit(users: Vec<User>, view: &mut View) -> u32 {
+    let all = users.len();
+    let work = |mut user: User| async move {
+        if let Err(fault) = user.audit().await {
+            user.report(fault);
+        }
+    };
+    let mut count = 0_u32;
+    crowd::each(users, AT_ONCE, AUDIT, work, |()| {
+        count += 1;
+        view.comparing(usize::try_from(count).unwrap_or_default(), all);
+        true
+    })
+    .await;
+    count
+}
+
+/// What the server says of its version.
+async fn version(plan: &Plan, recorder: &Arc<Recorder>) -> Option<String> {
+    let server = Arc::clone(&plan.server);
+    let root = String::new();
+    let mut client = Client::new(
+        server,
+        plan.protocol,
+        root,
+        Authorization::None,
+        recorder.handle(0),
+    );
+    let reply = client
+        .send(Call::get(RequestKind::Info, "/__version__"))
+        .await
+        .ok()?;
+    let version: serde_json::Value = reply.json().ok()?;
+    let text = version.get("version")?.as_str()?;
+    (reply.status.is_success() && text.len() < 100).then(|| foxden_model::Escaped(text).to_string())
+}
+
+/// Removes all made users. Returns how many there were.
+pub async fn clean(plan: Plan, view: &mut View) -> Result<u32> {
+    let recorder = Arc::new(Recorder::new());
+    let accounts = Arc::new(plan.accounts(&recorder));
+    let work = {
+        let accounts = Arc::clone(&accounts);
+        move |number: u32| {
+            let accounts = Arc::clone(&accounts);
+            async move {
+                let mut user = accounts.user(number);
+                accounts.remove(&mut user).await
+            }
+        }
+    };
+    let (mut seen, mut removed) = (0, 0);
+    let mut fault = None;
+    crowd::each(0..plan.users, AT_ONCE, Duration::MAX, work, |done| match done {
+        Ok(owner) => {
+            seen += 1;
+            removed += u32::from(owner == Owner::Made);
+            view.removing(seen, plan.users);
+            true
+        }
+        Err(error) => {
+            fault = Some(error);
+            false
+        }
+    })
+    .await;
+    match fault {
+        Some(fault) => bail!(
+            "a user could not be removed: {fault}\nThe server answered: {}",
+            fault.answer
+        ),
+        None => Ok(removed),
+    }
+}

@@ -1,0 +1,96 @@
+//! What a run found, in a few lines of text.
+
+use std::fmt::Write as _;
+
+use crate::display::{bytes, milliseconds, rate, thousands};
+use crate::number::{fraction, ratio, whole};
+use crate::result::{ByName, RunResult};
+
+/// The most examples of faults.
+const EXAMPLES: usize = 5;
+
+/// The summary.
+pub fn text(result: &RunResult) -> String {
+    let figures = &result.figures;
+    let mut text = String::new();
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    if result.is_cut {
+        line("The run was ended before its time.".to_owned());
+    }
+    line(format!(
+        "{} requests in {} s: {} a second, {} a second",
+        thousands(figures.requests),
+        whole(figures.seconds),
+        rate(figures.rate),
+        bytes(whole(ratio(fraction(figures.bytes), figures.seconds))),
+    ));
+    let all = &figures.all.response;
+    line(format!(
+        "half within {}, 90 of 100 within {}, 99 within {}, 99.9 within {}, all within {}",
+        milliseconds(all.p50),
+        milliseconds(all.p90),
+        milliseconds(all.p99),
+        milliseconds(all.p999),
+        milliseconds(all.most),
+    ));
+    line(String::new());
+    for (title, rows) in [
+        ("request", &figures.by_request),
+        ("operation", &figures.by_operation),
+    ] {
+        table(&mut line, title, rows);
+    }
+    let comparison = &result.comparison;
+    line(format!(
+        "{} objects came back as they were stored, and {} more when everything of {} users was read again.",
+        comparison.in_run, comparison.after, comparison.users
+    ));
+    if result.figures.dropped > 0 {
+        line(format!(
+            "{} answers were not taken down: this machine is too busy, and the figures are not to be trusted.",
+            figures.dropped
+        ));
+    }
+    if result.faults() == 0 {
+        line("No request failed, and no answer was wrong.".to_owned());
+        return text;
+    }
+    line(format!("{} faults:", result.faults()));
+    for fault in &figures.faults {
+        line(format!("  {}: {}", fault.kind.name(), fault.count));
+    }
+    for example in figures.examples.iter().take(EXAMPLES) {
+        line(format!("- {example}"));
+        line(format!("  answered: {}", example.answer));
+    }
+    text
+}
+
+fn table(line: &mut impl FnMut(String), title: &str, rows: &[ByName]) {
+    let width = rows
+        .iter()
+        .map(|row| row.name.chars().count())
+        .max()
+        .unwrap_or_default()
+        .max(title.len());
+    line(format!(
+        "{title:width$} {:>10} {:>10} {:>9} {:>9} {:>9} {:>9}",
+        "count", "a second", "half", "90 %", "99 %", "all"
+    ));
+    for row in rows {
+        let latency = &row.latency.response;
+        let mut text = format!(
+            "{:width$} {:>10} {:>10.1}",
+            row.name, row.latency.service.count, row.rate
+        );
+        for value in [latency.p50, latency.p90, latency.p99, latency.most] {
+            // Writing to a text does not fail.
+            let _ = write!(text, " {:>9}", milliseconds(value));
+        }
+        line(text);
+    }
+    line(String::new());
+}

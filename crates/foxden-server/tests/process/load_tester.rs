@@ -1,0 +1,118 @@
+//! The load tester against the program: every kind of step, in both protocols, and what it made is gone afterwards.
+
+use std::fs;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::program::{Folder, Program, SECRET, Start};
+
+/// Every step that a scenario can have, on few objects.
+const SCENARIO: &str = r#"
+name = "all steps"
+about = "Every step once in a while."
+users = 4
+every = "5 ms"
+[sizes]
+bookmarks = { lognormal = { median = 450, p99 = "2 KB", most = "16 KB" } }
+[setup]
+bookmarks = 150
+history = { uniform = [0, 40] }
+[[operation]]
+name = "reads"
+weight = 3
+steps = [
+  { do = "check" }, { do = "info", page = "collection_counts" }, { do = "info", page = "quota" },
+  { do = "read", collection = "bookmarks" }, { do = "nothing-new", collection = "bookmarks" },
+  { do = "newest", collection = "history", limit = 10 }, { do = "ids", collection = "bookmarks" },
+  { do = "download", collection = "bookmarks" }, { do = "catch-up" }, { do = "new-device" },
+]
+[[operation]]
+name = "writes"
+weight = 3
+steps = [
+  { do = "put", collection = "tabs" }, { do = "post", collection = "history", objects = 7, new = 0.5 },
+  { do = "batch", collection = "bookmarks", objects = { uniform = [50, 250] }, new = 0.1 },
+]
+[[operation]]
+name = "deletes"
+steps = [{ do = "delete", collection = "bookmarks", objects = 3 }, { do = "clear", collection = "history" }]
+[[operation]]
+name = "reset"
+steps = [{ do = "wipe" }, { do = "check" }]
+"#;
+
+/// Runs the load tester, and returns its exit status and its result.
+fn run(program: &Program, folder: &Folder, protocol: &str, more: &[&str]) -> (String, Value) {
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("scenario.toml"), SCENARIO).unwrap();
+    fs::write(path("secret"), SECRET).unwrap();
+    let (scenario, secret, result) = (path("scenario.toml"), path("secret"), path("result.json"));
+    let mut words = vec!["foxden-load", "run", &scenario, "--target", program.url()];
+    words.extend([
+        "--protocol",
+        protocol,
+        "--secret-file",
+        &secret,
+        "--json",
+        &result,
+    ]);
+    words.extend(["--length", "2s", "--warm-up", "0s", "--fail-if", "faults>0"]);
+    words.extend(more);
+    let status = foxden_load::main(words.into_iter().map(Into::into));
+    let text = fs::read_to_string(&result).unwrap();
+    (format!("{status:?}"), serde_json::from_str(&text).unwrap())
+}
+
+fn all_is_right(protocol: &str) {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let (status, result) = run(&program, &folder, protocol, &["--clean"]);
+    assert_eq!(status, format!("{:?}", ExitCode::SUCCESS), "{result}");
+    assert_eq!(result["figures"]["faults"], Value::Array(Vec::new()), "{result}");
+    let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).unwrap();
+    assert!(number("/figures/requests") > 50, "{result}");
+    assert!(
+        number("/comparison/in_run") > 500 && number("/comparison/after") > 0,
+        "{result}"
+    );
+    assert_eq!(number("/comparison/users"), 4);
+    let operations = result["figures"]["by_operation"].as_array().unwrap();
+    assert_eq!(operations.len(), 4);
+    program.stop();
+}
+
+/// Nothing is wrong with today's protocol.
+#[test]
+fn the_load_tester_finds_no_fault_in_storage_1_5() {
+    all_is_right("1.5");
+}
+
+/// Nothing is wrong with the protocol of old clients, whose accounts are made and removed.
+#[test]
+fn the_load_tester_finds_no_fault_in_storage_1_1() {
+    all_is_right("1.1");
+}
+
+/// A store that the load tester did not make is left alone.
+#[test]
+fn the_load_tester_does_not_touch_a_person() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let body = r#"{"payload":"a person's"}"#.to_owned();
+    let person = program.store(7);
+    assert_eq!(person.send("PUT", "/storage/bookmarks/a", Some(body)).status, 200);
+    fs::write(folder.path().join("secret"), SECRET).unwrap();
+    let secret = folder.path().join("secret").to_str().unwrap().to_owned();
+    for command in [&["run", "check"][..], &["clean"]] {
+        let mut words = vec!["foxden-load"];
+        words.extend(command);
+        words.extend(["--target", program.url(), "--secret-file", &secret]);
+        words.extend(["--first-uid", "7", "--users", "1"]);
+        foxden_load::main(words.into_iter().map(Into::into));
+    }
+    assert_eq!(person.send("GET", "/storage/bookmarks/a", None).status, 200);
+    program.stop();
+}
