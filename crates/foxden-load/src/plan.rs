@@ -19,10 +19,18 @@ pub struct Plan {
     pub text: String,
     /// How many they are.
     pub users: u32,
+    /// The time between operations that was asked for in place of the scenario's.
+    pub every: Option<Duration>,
     /// How long is measured.
     pub length: Duration,
     /// How long is waited before that.
     pub warm_up: Duration,
+    /// Over how long users begin, one after the other.
+    pub ramp: Duration,
+    /// How many operations a second were asked for, in place of the scenario's pauses.
+    pub rate: Option<f64>,
+    /// The server's process on this machine, to watch what it uses.
+    pub process: Option<u32>,
     /// The seed of everything.
     pub seed: u64,
     /// The protocol.
@@ -59,8 +67,11 @@ impl Plan {
             protocol: self.protocol,
             users: self.users,
             every: self.scenario.every.mean(),
+            given_every: self.every.map(|every| every.as_secs_f64()),
             length: self.length.as_secs_f64(),
             warm_up: self.warm_up.as_secs_f64(),
+            ramp: self.ramp.as_secs_f64(),
+            rate: self.rate,
             seed: self.seed,
             timeout: self.server.timeout.as_secs_f64(),
         }

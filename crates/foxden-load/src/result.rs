@@ -19,7 +19,7 @@ const MOST_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResult {
     /// The version of the format.
-    format: u32,
+    pub format: u32,
     /// The version of this program.
     pub program: String,
     /// When it began, in seconds since 1970.
@@ -30,6 +30,8 @@ pub struct RunResult {
     pub machine: Machine,
     /// What was measured.
     pub figures: Figures,
+    /// What the server's process used, where it was told.
+    pub server: Option<ServerUse>,
     /// What was compared, and found as it was stored.
     pub comparison: Comparison,
     /// The run was ended before its time.
@@ -55,10 +57,16 @@ pub struct Settings {
     pub users: u32,
     /// The mean time between the begins of a user's operations, in seconds.
     pub every: f64,
-    /// How long was measured, in seconds.
+    /// The time between operations that was asked for in place of the scenario's, in seconds.
+    pub given_every: Option<f64>,
+    /// How long was to be measured, in seconds.
     pub length: f64,
     /// How long was waited before that, in seconds.
     pub warm_up: f64,
+    /// Over how long users began, one after the other, in seconds.
+    pub ramp: f64,
+    /// How many operations a second were asked for, in place of the scenario's pauses.
+    pub rate: Option<f64>,
     /// The seed.
     pub seed: u64,
     /// How long an answer could take, in seconds.
@@ -163,6 +171,32 @@ pub struct Figures {
     pub dropped: u64,
 }
 
+/// What the server's process used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerUse {
+    /// How many cores it kept busy, on average.
+    pub cores: f64,
+    /// Seconds of processor time for each request.
+    pub seconds_a_request: f64,
+    /// The most memory, in bytes.
+    pub memory: u64,
+    /// The memory at the start, in bytes.
+    pub memory_before: u64,
+    /// Over time.
+    pub points: Vec<UsePoint>,
+}
+
+/// What the server's process used at a time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct UsePoint {
+    /// When, in seconds after the start.
+    pub at: f64,
+    /// How many cores it kept busy since the point before.
+    pub cores: f64,
+    /// Its memory, in bytes.
+    pub memory: u64,
+}
+
 /// What was compared.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Comparison {
@@ -175,15 +209,8 @@ pub struct Comparison {
 }
 
 impl RunResult {
-    /// A run.
-    pub fn new(
-        began: i64,
-        settings: Settings,
-        machine: Machine,
-        figures: Figures,
-        comparison: Comparison,
-        is_cut: bool,
-    ) -> Self {
+    /// A run that began at this time.
+    pub fn new(began: i64, settings: Settings, machine: Machine, figures: Figures) -> Self {
         Self {
             format: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -191,8 +218,9 @@ impl RunResult {
             settings,
             machine,
             figures,
-            comparison,
-            is_cut,
+            server: None,
+            comparison: Comparison::default(),
+            is_cut: false,
         }
     }
 

@@ -86,9 +86,21 @@ fn table(line: &mut impl FnMut(String), title: &str, rows: &[ByName]) {
             "{:width$} {:>10} {:>10.1}",
             row.name, row.latency.service.count, row.rate
         );
-        for value in [latency.p50, latency.p90, latency.p99, latency.most] {
+        for (value, of) in [
+            (latency.p50, 1),
+            (latency.p90, 10),
+            (latency.p99, 100),
+            (latency.most, 1),
+        ] {
+            // What one of so many exceeds is not known from fewer.
+            let is_known = row.latency.service.count >= of;
+            let value = if is_known {
+                milliseconds(value)
+            } else {
+                "-".to_owned()
+            };
             // Writing to a text does not fail.
-            let _ = write!(text, " {:>9}", milliseconds(value));
+            let _ = write!(text, " {value:>9}");
         }
         line(text);
     }

@@ -97,9 +97,11 @@ impl View {
                 .as_ref()
                 .map_or(String::new(), |point| figures(point).join(", "));
             let faults = measurement.faults();
-            self.write(&[format!(
-                "{done} of {whole} s, {phase}: {figures}, {faults} faults"
-            )]);
+            if !figures.is_empty() {
+                self.write(&[format!(
+                    "{done} of {whole} s, {phase}: {figures}, {faults} faults"
+                )]);
+            }
         }
         if at >= all {
             self.end();

@@ -39,6 +39,18 @@ pub fn run(asked: &Run) -> Result<ExitCode> {
     }
     let users = asked.users.unwrap_or(scenario.users);
     check_users(users)?;
+    if let Some(rate) = asked.rate {
+        let mean = f64::from(users) / rate;
+        ensure!(
+            rate > 0.0 && (1e-4..=3600.0).contains(&mean),
+            "--rate: {users} users cannot do {rate} operations a second"
+        );
+        scenario.set_rate(rate, users);
+    }
+    ensure!(
+        asked.ramp <= asked.warm_up + asked.length,
+        "--ramp: it is longer than the run"
+    );
     ensure!(
         !asked.length.is_zero(),
         "--length: nothing can be measured in no time"
@@ -58,8 +70,12 @@ pub fn run(asked: &Run) -> Result<ExitCode> {
             scenario: scenario.clone(),
             text: text.clone(),
             users,
+            every: asked.every,
             length: asked.length,
             warm_up: asked.warm_up,
+            ramp: asked.ramp,
+            rate: asked.rate,
+            process: asked.server_pid,
             seed: asked.seed,
             protocol: asked.server.protocol,
             secret: secret(&asked.server.secret_file)?,
@@ -149,8 +165,12 @@ pub fn clean(asked: &Clean) -> Result<ExitCode> {
         scenario,
         text,
         users: asked.users,
+        every: None,
         length: Duration::ZERO,
         warm_up: Duration::ZERO,
+        ramp: Duration::ZERO,
+        rate: None,
+        process: None,
         seed: 0,
         protocol: asked.server.protocol,
         secret: secret(&asked.server.secret_file)?,
@@ -198,5 +218,9 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn print(text: &str) -> Result<()> {
-    io::stdout().write_all(text.as_bytes()).context("standard output")
+    match io::stdout().write_all(text.as_bytes()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
+    }
 }

@@ -86,6 +86,16 @@ struct Run {
     /// The time between the begins of two operations of a user, in place of the scenario's; 0 for none
     #[arg(long, value_parser = duration)]
     every: Option<Duration>,
+    /// An open load: how many operations a second begin, of all users together, by chance and whether or not those before
+    /// them are done
+    #[arg(long, conflicts_with = "every")]
+    rate: Option<f64>,
+    /// Over how long the users begin, one after the other
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    ramp: Duration,
+    /// The id of the server's process on this machine: its processor time and memory are in the report
+    #[arg(long)]
+    server_pid: Option<u32>,
     /// The seed of everything random: the same seed gives the same users, objects and operations
     #[arg(long, default_value_t = 1)]
     seed: u64,

@@ -171,24 +171,20 @@ impl Driver {
     /// Does this work while the connection moves its bytes.
     async fn drive<F: Future>(&mut self, work: F) -> Result<F::Output, hyper::Error> {
         let mut work = pin!(work);
+        let mut failure = None;
         poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(Ok(done));
+            // The connection first: it may have ended since it was last used.
+            if !self.is_over
+                && let Poll::Ready(end) = Pin::new(&mut self.connection).poll(context)
+            {
+                self.is_over = true;
+                failure = end.err();
             }
-            if self.is_over {
-                return Poll::Pending;
-            }
-            match Pin::new(&mut self.connection).poll(context) {
-                Poll::Ready(end) => {
-                    self.is_over = true;
-                    // What was read before the end is still there to be taken, and so is the reason of a failure.
-                    match (work.as_mut().poll(context), end) {
-                        (Poll::Ready(done), _) => Poll::Ready(Ok(done)),
-                        (Poll::Pending, Err(error)) => Poll::Ready(Err(error)),
-                        (Poll::Pending, Ok(())) => Poll::Pending,
-                    }
-                }
-                Poll::Pending => work.as_mut().poll(context).map(Ok),
+            // What was read before the end is still there to be taken, and so is the reason of a failure.
+            match (work.as_mut().poll(context), failure.take()) {
+                (Poll::Ready(done), _) => Poll::Ready(Ok(done)),
+                (Poll::Pending, Some(error)) => Poll::Ready(Err(error)),
+                (Poll::Pending, None) => Poll::Pending,
             }
         })
         .await

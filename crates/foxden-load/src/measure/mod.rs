@@ -3,7 +3,9 @@
 //! - [`recorder`][]: takes what users see, at little cost
 //! - [`latency`][]: histograms
 //! - [`measurement`][]: a whole run, second by second
+//! - [`process`][]: what the server's process uses
 
 pub mod latency;
 pub mod measurement;
+pub mod process;
 pub mod recorder;

@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::chart::{self, Chart, Column, Series};
 use super::scale::{Scale, TimeScale};
-use crate::display::{milliseconds, rate, thousands};
+use crate::display::{bytes, milliseconds, rate, thousands};
 use crate::measure::latency::LatencySummary;
 use crate::number::{fraction, ratio, whole};
-use crate::result::{Point, RunResult};
+use crate::result::{Point, RunResult, ServerUse, UsePoint};
 
 /// The most rows of a table beside a chart.
 const MOST_ROWS: usize = 20;
@@ -67,8 +67,18 @@ impl<'a> OverTime<'a> {
     }
 }
 
+/// All charts of a run.
+pub fn all(result: &RunResult) -> Result<Vec<Chart>> {
+    let mut charts = vec![rates(result)?, latencies(result)?, percentiles(result)?];
+    if let Some(used) = result.server.as_ref().filter(|used| used.points.len() > 1) {
+        charts.push(processor(result, used)?);
+        charts.push(memory(result, used)?);
+    }
+    Ok(charts)
+}
+
 /// Requests a second, over time.
-pub fn rates(result: &RunResult) -> Result<Chart> {
+fn rates(result: &RunResult) -> Result<Chart> {
     let over = OverTime::of(result);
     let measured: Vec<&Point> = over.points.iter().filter(|point| !point.is_warm_up).collect();
     let most = over.points.iter().map(|point| point.rate).fold(0.0, f64::max);
@@ -109,7 +119,7 @@ pub fn rates(result: &RunResult) -> Result<Chart> {
         rows: over.rows(|point| {
             vec![
                 rate(point.rate),
-                crate::display::bytes(whole(point.bytes)),
+                bytes(whole(point.bytes)),
                 thousands(point.faults),
             ]
         }),
@@ -125,7 +135,7 @@ fn warm_up(result: &RunResult) -> String {
 }
 
 /// Latencies over time.
-pub fn latencies(result: &RunResult) -> Result<Chart> {
+fn latencies(result: &RunResult) -> Result<Chart> {
     let over = OverTime::of(result);
     let most = over
         .points
@@ -200,11 +210,101 @@ fn latency_scale(most: u64) -> LatencyScale {
     }
 }
 
+/// The processor time of the server, over time.
+fn processor(result: &RunResult, used: &ServerUse) -> Result<Chart> {
+    let most = used.points.iter().map(|point| point.cores).fold(0.0, f64::max);
+    let says = format!(
+        "On average {:.2} cores were busy, which is {} µs for each request.",
+        used.cores,
+        thousands(whole(used.seconds_a_request * 1e6))
+    );
+    let cell = |point: &UsePoint| format!("{:.2}", point.cores);
+    let chart = UseChart {
+        id: "processor",
+        title: "Cores that the server keeps busy",
+        head: "Cores",
+        says,
+    };
+    chart.draw(result, used, &Scale::up_to(most, ""), |point| point.cores, cell)
+}
+
+/// The memory of the server, over time.
+fn memory(result: &RunResult, used: &ServerUse) -> Result<Chart> {
+    let megabytes = |bytes: u64| fraction(bytes) / 1e6;
+    let says = format!(
+        "From {} at the start to {} at most.",
+        bytes(used.memory_before),
+        bytes(used.memory)
+    );
+    let chart = UseChart {
+        id: "memory",
+        title: "Memory of the server",
+        head: "Memory",
+        says,
+    };
+    let scale = Scale::up_to(megabytes(used.memory), "MB");
+    chart.draw(
+        result,
+        used,
+        &scale,
+        |point| megabytes(point.memory),
+        |point| bytes(point.memory),
+    )
+}
+
+/// A chart of what the server's process uses.
+struct UseChart {
+    id: &'static str,
+    title: &'static str,
+    head: &'static str,
+    says: String,
+}
+
+impl UseChart {
+    fn draw(
+        self,
+        result: &RunResult,
+        used: &ServerUse,
+        scale: &Scale,
+        value: impl Fn(&UsePoint) -> f64,
+        cell: impl Fn(&UsePoint) -> String,
+    ) -> Result<Chart> {
+        let time = TimeScale::up_to(result.settings.warm_up + result.figures.seconds);
+        let series = [used
+            .points
+            .iter()
+            .map(|point| (point.at, value(point)))
+            .collect::<Series>()];
+        let column = |point: &UsePoint| Column {
+            at: ratio(point.at, time.most),
+            text: format!("second {}: {}", whole(point.at), cell(point)),
+        };
+        let columns: Vec<Column> = used.points.iter().map(column).collect();
+        let (picture, view_box) = chart::picture(&series, time.most, scale, &columns)?;
+        let every = used.points.len().div_ceil(MOST_ROWS).max(1);
+        let row = |point: &UsePoint| vec![thousands(whole(point.at)), cell(point)];
+        Ok(Chart {
+            id: self.id,
+            title: self.title,
+            says: self.says,
+            key: Vec::new(),
+            is_tall: false,
+            picture,
+            view_box,
+            y: scale.labels.clone(),
+            x: time.labels,
+            x_unit: time.unit,
+            heads: vec!["Second".to_owned(), self.head.to_owned()],
+            rows: used.points.iter().step_by(every).map(row).collect(),
+        })
+    }
+}
+
 /// Steps of a percentile curve for each ten times rarer.
 const FINE: u32 = 20;
 
 /// How slow the slow part is: reads and writes, each step to the right ten times rarer.
-pub fn percentiles(result: &RunResult) -> Result<Chart> {
+fn percentiles(result: &RunResult) -> Result<Chart> {
     let groups = [
         ("reads", &result.figures.reads),
         ("writes", &result.figures.writes),
@@ -237,13 +337,7 @@ pub fn percentiles(result: &RunResult) -> Result<Chart> {
     let (picture, view_box) = chart::picture(&series, f64::from(depth), &y.scale, &[])?;
     let says: Vec<String> = groups
         .iter()
-        .map(|(name, latencies)| {
-            format!(
-                "Of the {name} 1 in 100 takes longer than {}, 1 in 1,000 longer than {}.",
-                milliseconds(latencies.p99),
-                milliseconds(latencies.p999)
-            )
-        })
+        .map(|(name, latencies)| rare(name, latencies))
         .collect();
     let shares = ["half", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"];
     let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
@@ -288,6 +382,16 @@ pub fn percentiles(result: &RunResult) -> Result<Chart> {
         heads,
         rows: shares.iter().take(shown + 1).enumerate().map(row).collect(),
     })
+}
+
+/// What is known of the rare ones.
+fn rare(name: &str, latencies: &LatencySummary) -> String {
+    let (nearly, most) = (milliseconds(latencies.p99), milliseconds(latencies.p999));
+    match latencies.count {
+        few if few < 100 => format!("There are only {few} {name}."),
+        some if some < 1000 => format!("Of the {name} 1 in 100 takes longer than {nearly}."),
+        _ => format!("Of the {name} 1 in 100 takes longer than {nearly}, 1 in 1,000 longer than {most}."),
+    }
 }
 
 /// How rare the rarest is that so many values can show: one in 10, 100, and so on.

@@ -84,11 +84,7 @@ pub fn page(result: &RunResult) -> Result<String> {
         lead: sentences::lead(result),
         tiles: sentences::tiles(result),
         notices: sentences::notices(result),
-        charts: vec![
-            charts::rates(result)?,
-            charts::latencies(result)?,
-            charts::percentiles(result)?,
-        ],
+        charts: charts::all(result)?,
         tables: tables(result),
         examples: &result.figures.examples,
         machine: machine(result),
@@ -129,13 +125,18 @@ fn rows(rows: &[ByName]) -> Vec<Row> {
         .unwrap_or_default();
     let row = |row: &ByName| {
         let latency = &row.latency.response;
+        // What one of so many exceeds is not known from fewer.
+        let rare = |value, of| match row.latency.service.count {
+            count if count < of => "–".to_owned(),
+            _ => milliseconds(value),
+        };
         Row {
             name: row.name.clone(),
             count: thousands(row.latency.service.count),
             rate: rate(row.rate),
             half: milliseconds(latency.p50),
-            most: milliseconds(latency.p90),
-            nearly: milliseconds(latency.p99),
+            most: rare(latency.p90, 10),
+            nearly: rare(latency.p99, 100),
             all: milliseconds(latency.most),
             bar: whole(ratio(100.0 * fraction(latency.p99), fraction(longest))),
         }
@@ -163,7 +164,7 @@ fn machine(result: &RunResult) -> Vec<(&'static str, String)> {
     vec![
         (
             "Processor",
-            format!("{}, {} at once", known(&machine.processor), machine.cores),
+            format!("{}, {} cores", known(&machine.processor), machine.cores),
         ),
         ("Memory", bytes(machine.memory)),
         ("System", known(&machine.system)),
@@ -173,7 +174,11 @@ fn machine(result: &RunResult) -> Vec<(&'static str, String)> {
 
 fn run(result: &RunResult) -> Vec<(&'static str, String)> {
     let settings = &result.settings;
-    let pause = if settings.every > 0.0 {
+    let pause = if let Some(rate) = settings.rate {
+        format!(
+            "{rate} a second from all users, by chance and whether or not those before were done (an open load)"
+        )
+    } else if settings.every > 0.0 {
         format!("on average every {} from each user", seconds(settings.every))
     } else {
         "each user begins the next when the last is done".to_owned()

@@ -127,7 +127,16 @@ pub fn tiles(result: &RunResult) -> Vec<Tile> {
             beside,
         }
     };
-    vec![
+    let used = result.server.as_ref().map(|used| {
+        let microseconds = format!("{} µs", thousands(whole(used.seconds_a_request * 1e6)));
+        let cores = format!("{:.2} cores busy", used.cores);
+        let before = format!("{} at the start", spaced(&bytes(used.memory_before)));
+        vec![
+            tile("Processor a request", microseconds, cores),
+            tile("Memory, highest", bytes(used.memory), before),
+        ]
+    });
+    let mut tiles = vec![
         tile(
             "Requests a second",
             rate(figures.rate),
@@ -148,17 +157,20 @@ pub fn tiles(result: &RunResult) -> Vec<Tile> {
             thousands(result.faults()),
             format!("of {}", counted(figures.requests, "request")),
         ),
-        tile(
+    ];
+    tiles.extend(used.unwrap_or_else(|| {
+        vec![tile(
             "Data a second",
             bytes(whole(ratio(fraction(figures.bytes), figures.seconds))),
             format!("{} in all", spaced(&bytes(figures.bytes))),
-        ),
-    ]
+        )]
+    }));
+    tiles
 }
 
 /// Splits a number from its unit.
 fn split(text: &str) -> (String, &'static str) {
-    let units = ["ms", "GB", "MB", "KB", "B", "s"];
+    let units = ["ms", "µs", "GB", "MB", "KB", "B", "s"];
     let unit = units.into_iter().find(|unit| text.ends_with(&format!(" {unit}")));
     match unit {
         Some(unit) => (text[..text.len() - unit.len() - 1].to_owned(), unit),
@@ -258,11 +270,21 @@ pub fn corrected(result: &RunResult) -> String {
 /// How to run this again.
 pub fn command(result: &RunResult) -> String {
     let settings = &result.settings;
-    let every = if settings.every > 0.0 { "" } else { " --every 0" };
+    let rate = settings
+        .rate
+        .map_or(String::new(), |rate| format!(" --rate {rate}"));
+    let ramp = if settings.ramp > 0.0 {
+        format!(" --ramp {}s", settings.ramp)
+    } else {
+        String::new()
+    };
+    let every = settings
+        .given_every
+        .map_or(String::new(), |every| format!(" --every {every}s"));
     let is_local = result.machine.is_shared;
     let confirmed = if is_local { "" } else { " --yes-this-is-my-server" };
     format!(
-        "foxden-load run {} --target {} --protocol {} --secret-file FILE --users {} --length {}s --warm-up {}s --seed {}{every}{confirmed}",
+        "foxden-load run {} --target {} --protocol {} --secret-file FILE --users {} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{confirmed}",
         settings.scenario,
         settings.target,
         settings.protocol,

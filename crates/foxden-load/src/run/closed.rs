@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::fault::Fault;
+use crate::number::ratio;
 use crate::plan::Plan;
 use crate::user::User;
 
@@ -55,11 +56,13 @@ async fn act(plan: Arc<Plan>, mut user: User, start: Instant, mut stopped: watch
     let scenario = &plan.scenario;
     let is_unpaced = scenario.is_unpaced();
     // Not all at once: the first one at any point of its first pause.
-    let mut planned = start + scenario.pause(&user.random).mul_f64(user.random.unit());
+    let before = ratio(f64::from(user.ordinal()), f64::from(plan.users));
+    let mut planned =
+        start + plan.ramp.mul_f64(before) + scenario.pause(&user.random).mul_f64(user.random.unit());
     let mut faults = 0;
     loop {
         if is_unpaced {
-            planned = Instant::now();
+            planned = planned.max(Instant::now());
         }
         tokio::select! {
             biased;

@@ -15,6 +15,7 @@ use foxden_model::{Clock, SystemClock};
 use crate::client::{Authorization, Call, Client};
 use crate::machine;
 use crate::measure::measurement::Measurement;
+use crate::measure::process::Process;
 use crate::measure::recorder::Recorder;
 use crate::plan::Plan;
 use crate::protocol::RequestKind;
@@ -46,10 +47,12 @@ pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
         .map(|operation| operation.name.clone())
         .collect();
     let mut measurement = Measurement::new(plan.warm_up, plan.length, &names, plan.scenario.is_unpaced());
+    let whole = plan.warm_up + plan.length;
+    let mut process = plan.process.map(|id| Process::new(id, whole)).transpose()?;
     let start = Instant::now();
     recorder.start(start);
     let mut crowd = closed::start(&plan, users, start);
-    let end = start + plan.warm_up + plan.length;
+    let end = start + whole;
     let mut is_cut = false;
     while Instant::now() < end && !is_cut {
         tokio::select! {
@@ -57,6 +60,9 @@ pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
             _ = tokio::signal::ctrl_c() => is_cut = true,
         }
         measurement.add(recorder.take(), start.elapsed());
+        if let Some(process) = &mut process {
+            process.look(start.elapsed());
+        }
         view.running(&plan, &measurement, start.elapsed());
     }
     let ended = start.elapsed();
@@ -65,6 +71,7 @@ pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
     recorder.stop();
     measurement.add(recorder.take(), ended);
 
+    let used = process.and_then(|process| process.used(plan.warm_up, measurement.requests()));
     let in_run = recorder.compared();
     let audited = audit(users, view).await;
     measurement.add(recorder.take(), ended);
@@ -75,14 +82,12 @@ pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
     };
     let figures = measurement.figures(ended);
     let machine = machine::this(plan.server.target.is_local());
-    Ok(RunResult::new(
-        began,
-        plan.settings(server),
-        machine,
-        figures,
+    Ok(RunResult {
+        server: used,
         comparison,
         is_cut,
-    ))
+        ..RunResult::new(began, plan.settings(server), machine, figures)
+    })
 }
 
 /// Fills the stores of all users.

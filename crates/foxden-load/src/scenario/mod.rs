@@ -178,7 +178,17 @@ impl Scenario {
         self.every.most() == 0.0
     }
 
-    /// With all times between operations multiplied.
+    /// With operations that arrive by chance, so many a second, from all of these users together. They arrive whether or not
+    /// those before them are done: an open load.
+    pub fn set_rate(&mut self, rate: f64, users: u32) {
+        let mean = f64::from(users) / rate;
+        self.every = Distribution::Exponential {
+            mean,
+            most: mean * 20.0,
+        };
+    }
+
+    /// With the same time between all operations of a user.
     pub fn set_every(&mut self, every: Duration) {
         self.every = Distribution::Fixed(every.as_secs_f64());
     }

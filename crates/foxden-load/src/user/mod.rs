@@ -51,6 +51,11 @@ impl User {
         }
     }
 
+    /// Its number among all users.
+    pub const fn ordinal(&self) -> u32 {
+        self.number
+    }
+
     /// Its client.
     pub const fn client(&mut self) -> &mut Client {
         &mut self.client

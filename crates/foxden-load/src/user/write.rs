@@ -15,7 +15,7 @@ use crate::protocol::RequestKind;
 /// How many objects a browser sends at once.
 pub const PART: usize = 100;
 /// The most bytes that a browser sends at once.
-const PART_BYTES: usize = 1 << 20;
+const PART_BYTES: usize = 1_000_000;
 /// The precondition of writes.
 const UNMODIFIED: &str = "x-if-unmodified-since";
 

@@ -168,6 +168,12 @@ fn a_refusal_is_found_and_is_no_wrong_answer() {
 }
 
 #[test]
+fn a_server_that_closes_its_connections_passes() {
+    let found = run(Fault::Closes);
+    assert_eq!(found.kinds(), Vec::<&str>::new(), "{}", found.examples());
+}
+
+#[test]
 fn an_answer_that_breaks_off_is_found() {
     let found = run(Fault::BreaksOff);
     assert_eq!(found.kinds(), ["broken"], "{}", found.examples());

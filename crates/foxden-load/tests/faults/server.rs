@@ -45,6 +45,8 @@ pub enum Fault {
     Refuses,
     /// Ends the connection within an answer.
     BreaksOff,
+    /// Ends the connection after each answer, which is no fault.
+    Closes,
 }
 
 /// A running server.
@@ -124,9 +126,11 @@ async fn serve(fault: Fault, tell: &mpsc::Sender<SocketAddr>, mut stopped: onesh
         };
         let state = Arc::clone(&state);
         connections.spawn(async move {
+            let is_kept = state.fault != Fault::Closes;
             let service = service_fn(move |request| answer(Arc::clone(&state), request));
             // A client that goes away ends its connection.
             let _ = http1::Builder::new()
+                .keep_alive(is_kept)
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
