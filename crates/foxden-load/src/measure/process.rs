@@ -70,7 +70,7 @@ impl Process {
             let (before, after) = (&pair[0], &pair[1]);
             UsePoint {
                 at: after.0.as_secs_f64(),
-                cores: ratio(after.1 - before.1, (after.0 - before.0).as_secs_f64()),
+                cores: ratio(after.1 - before.1, after.0.saturating_sub(before.0).as_secs_f64()),
                 memory: after.2,
             }
         });

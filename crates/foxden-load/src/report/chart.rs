@@ -17,6 +17,8 @@ use crate::number::fraction;
 
 /// The width and height of the coordinates. The picture is stretched to its place.
 const SIZE: (u32, u32) = (2000, 600);
+/// The last of the coordinates, at which an axis ends.
+const LAST: (u32, u32) = (SIZE.0 - 1, SIZE.1 - 1);
 /// The most columns that show their values under the pointer.
 const MOST_COLUMNS: usize = 60;
 /// The parts of the vertical axis.
@@ -80,7 +82,7 @@ pub fn picture(series: &[Series], x_most: f64, y: &Scale, columns: &[Column]) ->
         let stroke = format!("stroke=\"{}\"", code(number));
         lines = lines.replace(&stroke, &format!("class=\"{}\"", class(number)));
     }
-    let (width, height) = SIZE;
+    let (width, height) = LAST;
     let mut picture = String::new();
     for part in 0..PARTS {
         let at = height * part / PARTS;
@@ -116,7 +118,7 @@ fn code(number: usize) -> String {
 
 fn push_columns(picture: &mut String, columns: &[Column]) {
     let every = columns.len().div_ceil(MOST_COLUMNS).max(1);
-    let width = fraction(u64::from(SIZE.0));
+    let width = fraction(u64::from(LAST.0));
     let count = fraction(u64::try_from(columns.len().div_ceil(every)).unwrap_or(1)).max(1.0);
     for column in columns.iter().step_by(every) {
         let wide = width / count;
@@ -124,7 +126,7 @@ fn push_columns(picture: &mut String, columns: &[Column]) {
         let _ = write!(
             picture,
             "<rect class=\"hit\" x=\"{left:.0}\" y=\"0\" width=\"{wide:.0}\" height=\"{}\"><title>{}</title></rect>",
-            SIZE.1,
+            LAST.1,
             escaped(&column.text)
         );
     }
@@ -148,11 +150,11 @@ mod tests {
         }];
         let series = [line(100.0), line(50.0)];
         let (picture, view_box) = self::picture(&series, 10.0, &scale, &columns).unwrap();
-        assert_eq!(view_box, "0 0 2000 600");
+        assert_eq!(view_box, "0 0 1999 599");
         for part in [
             "class=\"l l1\"",
             "class=\"l l2\"",
-            "1000,",
+            "999,0 1999,0",
             "a &lt; b",
             "class=\"base\"",
         ] {

@@ -6,7 +6,7 @@
 
 use toml::Value;
 
-use crate::number::whole;
+use crate::number::{fraction, whole};
 use crate::quantity::Unit;
 use crate::random::Random;
 
@@ -139,7 +139,9 @@ fn only(of: &Value, names: &[&str]) -> Result<(), String> {
 
 fn amount(value: &Value, unit: Unit) -> Result<f64, String> {
     let number = match value {
-        Value::Integer(number) => unit.read(&number.to_string())?,
+        Value::Integer(number) => u64::try_from(*number)
+            .map(fraction)
+            .map_err(|_| format!("{number} is negative"))?,
         Value::Float(number) => *number,
         Value::String(text) => unit.read(text)?,
         other => return Err(format!("{other} is not a number")),
