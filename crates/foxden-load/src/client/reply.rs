@@ -58,7 +58,7 @@ pub struct Object<'a> {
 
 /// The answer to several objects that were written.
 #[derive(Debug, Deserialize)]
-pub struct Posted<'a> {
+pub struct PostResult<'a> {
     /// The time of the write; parts of a batch have none.
     #[serde(borrow)]
     pub modified: Option<&'a RawValue>,

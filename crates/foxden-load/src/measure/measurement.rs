@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::latency::Latencies;
-use super::recorder::Taken;
+use super::recorder::Samples;
 use crate::fault::{Fault, FaultKind};
 use crate::number::{fraction, ratio};
 use crate::protocol::RequestKind;
@@ -101,7 +101,7 @@ impl Measurement {
     }
 
     /// Takes what came together, up to this time after the start.
-    pub fn add(&mut self, taken: Taken, until: Duration) {
+    pub fn add(&mut self, taken: Samples, until: Duration) {
         for sample in taken.requests {
             let at = self.interval(sample.at);
             at.response.record(sample.took + sample.late);

@@ -45,7 +45,7 @@ pub struct OperationSample {
 
 /// What came together since it was last taken.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct Samples {
     /// Answered requests.
     pub requests: Vec<RequestSample>,
     /// Operations that are done.
@@ -63,7 +63,7 @@ pub struct Taken {
 pub struct Recorder {
     start: Mutex<Instant>,
     is_measuring: AtomicBool,
-    lists: Vec<Mutex<Taken>>,
+    lists: Vec<Mutex<Samples>>,
     /// How many faults of each kind were kept whole.
     kept: Vec<AtomicUsize>,
     /// How many objects were read and found as they were stored.
@@ -103,8 +103,8 @@ impl Recorder {
     }
 
     /// Takes what came together.
-    pub fn take(&self) -> Taken {
-        let mut all = Taken::default();
+    pub fn take(&self) -> Samples {
+        let mut all = Samples::default();
         for list in &self.lists {
             let part = std::mem::take(&mut *lock(list));
             all.requests.extend(part.requests);
@@ -132,7 +132,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    fn list(&self) -> MutexGuard<'_, Taken> {
+    fn list(&self) -> MutexGuard<'_, Samples> {
         lock(&self.recorder.lists[self.list])
     }
 

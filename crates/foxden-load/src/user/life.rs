@@ -90,7 +90,7 @@ impl User {
             Step::Newest(collection, limit) => self.newest(collection, *limit).await,
             Step::Ids(collection) => self.ids(collection).await,
             Step::Download(collection) => self.download(collection).await,
-            Step::CatchUp => self.catch_up().await,
+            Step::CatchUp => self.second_device().await,
             Step::NewDevice => self.new_device().await,
             Step::Put(writing) => {
                 for planned in self.planned(scenario, writing) {

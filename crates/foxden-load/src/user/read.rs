@@ -23,7 +23,7 @@ const NAMED: usize = 3;
 
 /// The part of a collection that was asked for.
 #[derive(Clone, Copy, Debug)]
-enum Asked {
+enum Selection {
     All,
     Newer(SyncInstant),
 }
@@ -137,25 +137,25 @@ impl User {
     /// Asks what changed in a collection since its last change: nothing.
     pub async fn nothing_new(&mut self, collection: &str) -> Result<(), Fault> {
         let modified = self.modified(collection);
-        self.list(collection, Asked::Newer(modified), RequestKind::NothingNew)
+        self.list(collection, Selection::Newer(modified), RequestKind::NothingNew)
             .await
     }
 
     /// Asks for what changed in a collection since a time, and compares it.
     pub async fn changes(&mut self, collection: &str, newer: SyncInstant) -> Result<(), Fault> {
-        self.list(collection, Asked::Newer(newer), RequestKind::Changes)
+        self.list(collection, Selection::Newer(newer), RequestKind::Changes)
             .await
     }
 
     /// Reads a whole collection, and compares it.
     pub async fn download(&mut self, collection: &str) -> Result<(), Fault> {
-        self.list(collection, Asked::All, RequestKind::Page).await
+        self.list(collection, Selection::All, RequestKind::Page).await
     }
 
-    async fn list(&mut self, collection: &str, asked: Asked, kind: RequestKind) -> Result<(), Fault> {
+    async fn list(&mut self, collection: &str, asked: Selection, kind: RequestKind) -> Result<(), Fault> {
         self.settle(collection).await?;
         let mut path = format!("/storage/{collection}?full=1");
-        if let Asked::Newer(time) = asked {
+        if let Selection::Newer(time) = asked {
             // Writing to a text does not fail.
             let _ = write!(path, "&newer={time}");
         }
@@ -204,7 +204,7 @@ impl User {
     }
 
     /// Each object that was asked for came, and came once.
-    fn compare_set(&self, reply: &Reply, collection: &str, asked: Asked, mut found: Vec<u32>) {
+    fn compare_set(&self, reply: &Reply, collection: &str, asked: Selection, mut found: Vec<u32>) {
         found.sort_unstable();
         if let Some(pair) = found.windows(2).find(|pair| pair[0] == pair[1]) {
             let id = self.id(collection, pair[0]);
@@ -215,8 +215,8 @@ impl User {
             return;
         };
         let is_asked = |modified: SyncInstant| match asked {
-            Asked::All => true,
-            Asked::Newer(time) => modified > time,
+            Selection::All => true,
+            Selection::Newer(time) => modified > time,
         };
         let wanted = stored.objects().filter(|(_, stored)| is_asked(stored.modified));
         let missing: Vec<u32> = wanted
@@ -295,12 +295,12 @@ impl User {
             let what = format!("{} ids were never written", ids.len() - found.len());
             self.report(reply.fault(FaultKind::Surplus, what));
         }
-        self.compare_set(&reply, collection, Asked::All, found);
+        self.compare_set(&reply, collection, Selection::All, found);
         Ok(())
     }
 
     /// The second browser of the user asks what is new, and takes it.
-    pub async fn catch_up(&mut self) -> Result<(), Fault> {
+    pub async fn second_device(&mut self) -> Result<(), Fault> {
         let times = self.collections().await?;
         for (name, time) in times {
             let seen = self.seen.get(&name).copied().unwrap_or_default();

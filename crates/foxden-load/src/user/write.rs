@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{MARK, User};
 use crate::client::Call;
-use crate::client::reply::{Posted, Reply};
+use crate::client::reply::{PostResult, Reply};
 use crate::expected::Planned;
 use crate::fault::{Fault, FaultKind};
 use crate::instant::SyncInstant;
@@ -84,7 +84,7 @@ impl User {
         let sent = self.client.send(call).await;
         let reply = self.sure(collection, sent)?;
         reply.expect(StatusCode::OK)?;
-        let posted: Posted<'_> = reply.json()?;
+        let posted: PostResult<'_> = reply.json()?;
         let Some(modified) = posted.modified else {
             return Err(reply.fault(FaultKind::Form, "the answer lacks modified"));
         };
@@ -124,7 +124,7 @@ impl User {
             } else {
                 StatusCode::ACCEPTED
             })?;
-            let posted: Posted<'_> = reply.json()?;
+            let posted: PostResult<'_> = reply.json()?;
             stored.extend(self.accepted(&reply, collection, part, &posted));
             if is_last {
                 let time = self.written(&reply, posted.modified.map(RawValue::get))?;
@@ -178,7 +178,7 @@ impl User {
         reply: &Reply,
         collection: &str,
         planned: &[Planned],
-        posted: &Posted<'_>,
+        posted: &PostResult<'_>,
     ) -> Vec<Planned> {
         if let Some((id, reason)) = posted.failed.iter().next() {
             let what = format!("{} objects refused; {id}: {}", posted.failed.len(), reason.get());
