@@ -86,8 +86,7 @@ impl Connector {
         Ok(Connection {
             sender,
             driver: Driver {
-                connection: driver,
-                is_over: false,
+                connection: Some(driver),
             },
         })
     }
@@ -107,8 +106,8 @@ impl fmt::Debug for Connection {
 
 /// What moves the bytes of a connection.
 struct Driver {
-    connection: http1::Connection<Io, Full<Bytes>>,
-    is_over: bool,
+    /// None once it has ended: only when it is dropped do waiting requests hear of it.
+    connection: Option<http1::Connection<Io, Full<Bytes>>>,
 }
 
 /// Why a request has no answer.
@@ -125,7 +124,7 @@ impl Connection {
     pub async fn is_open(&mut self) -> bool {
         let Self { sender, driver } = self;
         let is_ready = driver.drive(sender.ready()).await;
-        matches!(is_ready, Ok(Ok(()))) && !driver.is_over && !sender.is_closed()
+        matches!(is_ready, Ok(Ok(()))) && driver.connection.is_some() && !sender.is_closed()
     }
 
     /// Sends a request and reads the whole answer.
@@ -174,10 +173,10 @@ impl Driver {
         let mut failure = None;
         poll_fn(|context| {
             // The connection first: it may have ended since it was last used.
-            if !self.is_over
-                && let Poll::Ready(end) = Pin::new(&mut self.connection).poll(context)
+            if let Some(connection) = &mut self.connection
+                && let Poll::Ready(end) = Pin::new(connection).poll(context)
             {
-                self.is_over = true;
+                self.connection = None;
                 failure = end.err();
             }
             // What was read before the end is still there to be taken, and so is the reason of a failure.

@@ -52,6 +52,7 @@ pub enum Fault {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    happened: Arc<AtomicU32>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,6 +72,8 @@ struct Collection {
 struct State {
     fault: Fault,
     count: AtomicU32,
+    /// How often the fault happened.
+    happened: Arc<AtomicU32>,
     stores: Mutex<BTreeMap<String, Store>>,
 }
 
@@ -79,15 +82,18 @@ impl Server {
     pub fn start(fault: Fault) -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
+        let happened = Arc::new(AtomicU32::new(0));
+        let of_state = Arc::clone(&happened);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(serve(fault, &tell, stopped));
+            runtime.block_on(serve(fault, of_state, &tell, stopped));
         });
         Self {
             address: told.recv().unwrap(),
+            happened,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -96,6 +102,11 @@ impl Server {
     /// Its address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How often its fault has happened.
+    pub fn happened(&self) -> u32 {
+        self.happened.load(Ordering::Relaxed)
     }
 }
 
@@ -110,12 +121,18 @@ impl Drop for Server {
     }
 }
 
-async fn serve(fault: Fault, tell: &mpsc::Sender<SocketAddr>, mut stopped: oneshot::Receiver<()>) {
+async fn serve(
+    fault: Fault,
+    happened: Arc<AtomicU32>,
+    tell: &mpsc::Sender<SocketAddr>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     tell.send(listener.local_addr().unwrap()).unwrap();
     let state = Arc::new(State {
         fault,
         count: AtomicU32::new(0),
+        happened,
         stores: Mutex::default(),
     });
     let mut connections = JoinSet::new();
@@ -153,7 +170,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     let store = stores.entry(user).or_default();
     Ok(match (head.method, &words[..]) {
         (Method::GET, ["info", "collections"]) => state.collections(store),
-        (Method::GET, ["info", _]) => state.reply(StatusCode::OK, store.last, &json!({})),
+        (Method::GET, ["info", _]) => reply(StatusCode::OK, store.last, &json!({})),
         (Method::GET, ["storage", collection]) => state.list(store, collection, &query),
         (Method::GET, ["storage", collection, id]) => state.object(store, collection, id),
         (Method::PUT, ["storage", collection, id]) => state.put(store, collection, id, &body),
@@ -163,21 +180,23 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     })
 }
 
+fn reply(status: StatusCode, modified: u64, body: &Value) -> Answer {
+    // Times are written as texts between marks, so that they keep their form.
+    let text = body.to_string().replace("\"@", "").replace("@\"", "");
+    Response::builder()
+        .status(status)
+        .header("x-weave-timestamp", time(modified.max(START)))
+        .header("x-last-modified", time(modified))
+        .body(Full::from(text))
+        .unwrap()
+}
+
 impl State {
     /// Whether this fault is planted, and happens now.
     fn is(&self, fault: Fault) -> bool {
-        self.fault == fault && self.count.fetch_add(1, Ordering::Relaxed) % EVERY == EVERY - 1
-    }
-
-    fn reply(&self, status: StatusCode, modified: u64, body: &Value) -> Answer {
-        // Times are written as texts between marks, so that they keep their form.
-        let text = body.to_string().replace("\"@", "").replace("@\"", "");
-        Response::builder()
-            .status(status)
-            .header("x-weave-timestamp", time(modified.max(START)))
-            .header("x-last-modified", time(modified))
-            .body(Full::from(text))
-            .unwrap()
+        let is_now = self.fault == fault && self.count.fetch_add(1, Ordering::Relaxed) % EVERY == EVERY - 1;
+        self.happened.fetch_add(u32::from(is_now), Ordering::Relaxed);
+        is_now
     }
 
     fn next(&self, store: &mut Store) -> u64 {
@@ -203,7 +222,7 @@ impl State {
         let times: BTreeMap<&String, Value> = times
             .map(|(name, collection)| (name, self.mark(collection.modified)))
             .collect();
-        self.reply(StatusCode::OK, store.last, &json!(times))
+        reply(StatusCode::OK, store.last, &json!(times))
     }
 
     fn sent(&self, id: &str, (payload, modified): &(String, u64)) -> Value {
@@ -217,7 +236,7 @@ impl State {
 
     fn list(&self, store: &Store, collection: &str, query: &BTreeMap<&str, &str>) -> Answer {
         let Some(collection) = store.collections.get(collection) else {
-            return self.reply(StatusCode::OK, 0, &json!([]));
+            return reply(StatusCode::OK, 0, &json!([]));
         };
         let newer = query
             .get("newer")
@@ -239,7 +258,7 @@ impl State {
         } else {
             found.iter().map(|(id, _)| json!(id)).collect()
         };
-        self.reply(StatusCode::OK, collection.modified, &json!(list))
+        reply(StatusCode::OK, collection.modified, &json!(list))
     }
 
     fn object(&self, store: &Store, collection: &str, id: &str) -> Answer {
@@ -249,14 +268,14 @@ impl State {
         }
         let collection = store.collections.get(collection);
         match collection.and_then(|collection| collection.objects.get(id)) {
-            Some(object) => self.reply(StatusCode::OK, object.1, &self.sent(id, object)),
-            None => self.reply(StatusCode::NOT_FOUND, 0, &json!(0)),
+            Some(object) => reply(StatusCode::OK, object.1, &self.sent(id, object)),
+            None => reply(StatusCode::NOT_FOUND, 0, &json!(0)),
         }
     }
 
     fn put(&self, store: &mut Store, collection: &str, id: &str, body: &[u8]) -> Answer {
         if collection != foxden_mark() && self.is(Fault::Refuses) {
-            return self.reply(StatusCode::SERVICE_UNAVAILABLE, store.last, &json!(0));
+            return reply(StatusCode::SERVICE_UNAVAILABLE, store.last, &json!(0));
         }
         let body: Value = serde_json::from_slice(body).unwrap();
         let modified = self.next(store);
@@ -264,7 +283,7 @@ impl State {
         collection.modified = modified;
         let payload = body["payload"].as_str().unwrap().to_owned();
         collection.objects.insert(id.to_owned(), (payload, modified));
-        self.reply(
+        reply(
             StatusCode::OK,
             modified,
             &Value::String(format!("@{}@", time(modified))),
@@ -287,7 +306,7 @@ impl State {
             success.push(id);
         }
         let modified_mark = format!("@{}@", time(modified));
-        self.reply(
+        reply(
             StatusCode::OK,
             modified,
             &json!({ "modified": modified_mark, "success": success, "failed": {} }),
@@ -312,7 +331,7 @@ impl State {
             }
             _ => store.collections.clear(),
         }
-        self.reply(
+        reply(
             StatusCode::OK,
             modified,
             &json!({ "modified": format!("@{}@", time(modified)) }),
