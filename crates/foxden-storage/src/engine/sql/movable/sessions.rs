@@ -7,7 +7,9 @@ use foxden_sql::server::ServerUrl;
 use super::SqlRows;
 use crate::engine::EngineError;
 use crate::engine::movable::MovableError;
-use crate::engine::sql::connection::{Arg, Dialect};
+#[cfg(feature = "postgres")]
+use crate::engine::sql::connection::Arg;
+use crate::engine::sql::connection::Dialect;
 
 /// How often the other sessions are counted, and the pause between: those of a program that was killed end soon.
 const LOOKS: u32 = 20;
