@@ -3,6 +3,8 @@
 
 use foxden_model::{CollectionName, ObjectId, SyncTime};
 
+use crate::engine::Pass;
+
 /// How detailed a summary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
@@ -103,6 +105,9 @@ pub struct Write {
     /// The earliest time that the write may take, whatever the clock shows: a cache in front of the engine told readers that no
     /// earlier write will come.
     pub not_before: SyncTime,
+    /// Leave to write, which an engine that several processes use compares in the same step as the change. `None`: nothing is
+    /// compared, as nothing stands in front of the engine.
+    pub pass: Option<Pass>,
     /// The change.
     pub change: Change,
 }
@@ -262,12 +267,13 @@ impl Change {
 }
 
 impl Write {
-    /// A write without guard, quota or earliest time.
+    /// A write without guard, quota, earliest time or pass.
     pub const fn new(change: Change) -> Self {
         Self {
             guard: None,
             quota: None,
             not_before: SyncTime::ZERO,
+            pass: None,
             change,
         }
     }

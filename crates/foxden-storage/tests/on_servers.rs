@@ -2,6 +2,8 @@
 //!
 //! The tests are ignored unless `cargo xtask test` has started the servers.
 
+#[path = "on_servers/leave.rs"]
+mod leave;
 #[path = "on_servers/proxy.rs"]
 mod proxy;
 #[path = "server_engine/mod.rs"]
@@ -17,6 +19,10 @@ use foxden_storage::{
     Budget, Change, Detail, EngineError, Field, Fields, Guard, Patch, Query, Selection, Target, Write,
 };
 
+use leave::{
+    a_write_lands_while_its_leave_holds, a_write_that_is_held_back_lands_in_no_cache_that_is_used_since,
+    a_write_whose_leave_has_ended_takes_another_one,
+};
 use proxy::{Proxy, Weather};
 use server_engine::{on_server, open};
 use sqlx::Executor;
@@ -110,6 +116,11 @@ on_servers! {
     another_process_adds_a_column;
     deleted_data_is_removed_while_others_write;
     one_user_does_not_take_all_connections;
+    a_write_lands_while_its_leave_holds;
+    /// What a network holds back may arrive when other processes have begun to use a cache.
+    a_write_that_is_held_back_lands_in_no_cache_that_is_used_since;
+    /// A process may stand still for any time.
+    a_write_whose_leave_has_ended_takes_another_one;
 }
 
 async fn calls_take_few_round_trips(server: TestServer) {

@@ -312,7 +312,7 @@ impl Fault {
             Self::Conflict => SqlError::Conflict,
             Self::ForeignKey => SqlError::ForeignKey,
             Self::Busy => SqlError::Busy,
-            Self::Privilege | Self::Other => SqlError::Unavailable(text.into()),
+            Self::Privilege | Self::NotNull | Self::Other => SqlError::Unavailable(text.into()),
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Fault {
     Conflict,
     /// A referenced row is missing.
     ForeignKey,
+    /// A column got NULL that may not.
+    NotNull,
     /// The connection is lost, or of no use any more.
     ConnectionLost,
     /// The server is a replica now: connections to it are of no use any more.
@@ -50,7 +52,7 @@ pub(crate) fn sql_error(error: sqlx::Error, grant: &str) -> SqlError {
             format!("a privilege is missing: {}", message(&error)),
             format!("let an administrator of the database run: {grant}"),
         ),
-        Fault::Other => SqlError::Unavailable(Box::new(error)),
+        Fault::NotNull | Fault::Other => SqlError::Unavailable(Box::new(error)),
     }
 }
 
@@ -60,9 +62,12 @@ pub(crate) fn commit_error(error: sqlx::Error, grant: &str) -> SqlError {
         Fault::Repeat | Fault::StaleStatement | Fault::Conflict | Fault::ForeignKey => {
             sql_error(error, grant)
         }
-        Fault::ConnectionLost | Fault::ReadOnly | Fault::Busy | Fault::Privilege | Fault::Other => {
-            SqlError::OutcomeUnknown(Box::new(error))
-        }
+        Fault::ConnectionLost
+        | Fault::ReadOnly
+        | Fault::Busy
+        | Fault::Privilege
+        | Fault::NotNull
+        | Fault::Other => SqlError::OutcomeUnknown(Box::new(error)),
     }
 }
 
@@ -89,6 +94,7 @@ fn of_state(state: &str) -> Fault {
         "0A000" => Fault::StaleStatement,
         "23505" => Fault::Conflict,
         "23503" => Fault::ForeignKey,
+        "23502" => Fault::NotNull,
         "25006" => Fault::ReadOnly,
         // A statement that ran too long, too many connections.
         "57014" | "53300" => Fault::Busy,
@@ -112,6 +118,7 @@ const fn of_number(number: u16) -> Fault {
         1412 | 1615 => Fault::StaleStatement,
         1022 | 1062 | 1586 => Fault::Conflict,
         1216 | 1217 | 1451 | 1452 => Fault::ForeignKey,
+        1048 => Fault::NotNull,
         1290 | 1792 | 1836 => Fault::ReadOnly,
         // Too many connections; a statement that ran too long (MariaDB, MySQL).
         1040 | 1203 | 1969 | 3024 => Fault::Busy,

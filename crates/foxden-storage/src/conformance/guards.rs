@@ -163,6 +163,7 @@ pub async fn of_several_refusals_the_guard_comes_first(ctx: &TestContext) {
         guard: stale.clone(),
         quota: Some(0),
         not_before: SyncTime::ZERO,
+        pass: None,
         change: commit("bookmarks", &unknown_batch, []),
     };
     assert!(matches!(

@@ -2,40 +2,41 @@
 //!
 //! The agreement is one row in the store's database ([`CacheRow`]). A cache is *announced* there, *used* once every writer has had the
 //! time to see that, and *paused* by any writer that cannot bar its entries. A process relies on what it last saw for a short time
-//! only: it reads entries within [`CacheTimes::lease`] of a look, and begins writes within [`CacheTimes::write_lease`]. So:
+//! only: it reads entries within [`CacheTimes::lease`] of a look, and begins writes within [`CacheTimes::write_lease`]. A write takes
+//! what was seen along as a [`Pass`], and the database compares it where the write lands. So:
 //!
-//! 1. A write that begins without barring entries has seen the row without a cache less than the write lease before. It lands
-//!    before a cache that was announced since is used.
+//! 1. A write that begins without barring entries lands only if the row still has no cache then. What has been compared lands
+//!    within seconds, before a cache that is announced meanwhile is used.
 //! 2. A writer that meets a cache in use which it cannot bar pauses it, waits until no process reads entries any more, and only then
 //!    writes.
 //! 3. Each announcement has an epoch of its own, and entries of other epochs are never used.
 //!
 //! Nothing runs in the background: a call that finds the last look too old looks itself, and others wait for that.
 
+mod pass;
 mod row;
 mod times;
 
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng};
 
 use super::EngineError;
-use crate::page::Written;
-
-pub use row::{CacheControl, CacheKind, CacheRow, Phase};
+use crate::command::Write;
+pub use pass::{Landing, Pass};
+pub use row::{CacheControl, CacheKind, CacheRow, Phase, SeenRow};
 pub use times::CacheTimes;
 
 /// How often a writer goes on when others change the row at the same time.
 const ATTEMPTS: u32 = 16;
+/// How often a write begins anew whose leave has ended.
+pub(super) const ROUNDS: u32 = 4;
 /// How long a reader waits for a look. It asks the engine then.
 const READER_LIMIT: Duration = Duration::from_secs(1);
 /// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
@@ -73,8 +74,21 @@ struct View {
     /// When the last look began, by the steady clock and by the other one.
     looked: i64,
     looked_wall: i64,
+    /// The database's clock, and when its answer had come, by the steady clock.
+    clock: i64,
+    answered: i64,
     /// When the row was first seen like this.
     first_seen: i64,
+}
+
+impl View {
+    /// The same, too old to rely on.
+    fn outdated(self) -> Self {
+        Self {
+            looked: i64::MIN / 2,
+            ..self
+        }
+    }
 }
 
 /// Looks that have failed.
@@ -92,15 +106,6 @@ struct Trials {
     next: i64,
     /// How often in a row the cache could not be reached.
     failures: u32,
-}
-
-/// Leave to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pass {
-    /// No process uses a cache.
-    Plain,
-    /// Entries of this epoch are to be barred first.
-    Bar(i64),
 }
 
 impl Agreement {
@@ -184,15 +189,15 @@ impl Agreement {
         self.served(view)
     }
 
-    /// Leave to begin a write now.
+    /// Leave to write.
     pub(super) async fn pass(&self) -> Result<Pass, EngineError> {
         for _ in 0..ATTEMPTS {
             let view = self.seen_for_writing().await?;
             match view.row.phase {
-                Phase::Free => return Ok(Pass::Plain),
+                Phase::Free => return Ok(self.pass_of(view, 0)),
                 Phase::Paused => self.free(view).await?,
                 Phase::Starting | Phase::On if self.is_ours(view.row) => {
-                    return Ok(Pass::Bar(view.row.epoch));
+                    return Ok(self.pass_of(view, view.row.epoch));
                 }
                 Phase::Starting | Phase::On => self.object(view, self.foreign(view.row)).await?,
             }
@@ -208,23 +213,10 @@ impl Agreement {
         }
     }
 
-    /// Waits for a write, but not for so long that others rely on its end: a process that was stopped meanwhile begins nothing more.
-    /// `began` is the steady time from before the leave to write.
-    pub(super) async fn limit(
-        &self,
-        began: i64,
-        write: impl Future<Output = Result<Written, EngineError>>,
-    ) -> Result<Written, EngineError> {
-        let end = began + millis(self.times.write_limit);
-        let mut write = pin!(write);
-        let in_time = poll_fn(|context| {
-            if self.clock.steady_millis() >= end {
-                return Poll::Ready(Err(too_long()));
-            }
-            write.as_mut().poll(context)
-        });
-        let waited = tokio::time::timeout(self.times.write_limit, in_time).await;
-        waited.unwrap_or_else(|_| Err(too_long()))
+    /// A write has found that its leave has ended: what was seen counts no more. Returns the write.
+    pub(super) fn pass_ended(&self, write: Write) -> Write {
+        self.outdate();
+        write
     }
 
     /// Withdraws a cache that ends with this process, which reads no entries from now on.
@@ -238,9 +230,8 @@ impl Agreement {
         }
     }
 
-    /// The steady time, for [`Self::limit`].
-    pub(super) fn now(&self) -> i64 {
-        self.clock.steady_millis()
+    fn pass_of(&self, view: View, epoch: i64) -> Pass {
+        Pass::new(epoch, view.clock, view.answered, millis(self.times.write_limit))
     }
 
     async fn seen_for_writing(&self) -> Result<View, EngineError> {
@@ -296,14 +287,22 @@ impl Agreement {
 
     /// Looks at the row. To be called in turn.
     async fn look(&self) -> Result<View, EngineError> {
-        let looked = (self.clock.steady_millis(), self.clock.millis());
-        let row = self.control.look().await;
-        if let Err(error) = &row {
+        let (looked, looked_wall) = (self.clock.steady_millis(), self.clock.millis());
+        let seen = self.control.look().await;
+        if let Err(error) = &seen {
             let mut failures = self.locked_failures();
             failures.count += 1;
             failures.was_busy = matches!(error, EngineError::Busy);
         }
-        Ok(self.note(row?, looked))
+        let SeenRow { row, clock } = seen?;
+        Ok(self.note(View {
+            row,
+            looked,
+            looked_wall,
+            clock,
+            answered: self.clock.steady_millis(),
+            first_seen: 0,
+        }))
     }
 
     /// Fails if a look has failed since there were so many failures: each call that waited for it would wait as long again.
@@ -329,32 +328,34 @@ impl Agreement {
 
     /// Changes the row unless it has changed; what it is then is seen by the next look. To be called in turn.
     async fn replace(&self, seen: View, next: CacheRow) -> Result<Option<View>, EngineError> {
-        let began = (self.clock.steady_millis(), self.clock.millis());
+        let (looked, looked_wall) = (self.clock.steady_millis(), self.clock.millis());
         let replaced = self.control.replace(seen.row.version, next).await;
         if let Ok(true) = replaced {
             let version = seen.row.version + 1;
-            return Ok(Some(self.note(CacheRow { version, ..next }, began)));
+            return Ok(Some(self.note(View {
+                row: CacheRow { version, ..next },
+                looked,
+                looked_wall,
+                ..seen
+            })));
         }
-        *self.locked_view() = self.view().map(|view| View {
-            looked: i64::MIN / 2,
-            ..view
-        });
+        self.outdate();
         replaced.map(|_| None)
     }
 
-    fn note(&self, row: CacheRow, (looked, looked_wall): (i64, i64)) -> View {
+    /// The next one who needs to know looks again.
+    fn outdate(&self) {
+        *self.locked_view() = self.view().map(View::outdated);
+    }
+
+    fn note(&self, view: View) -> View {
         let mut seen = self.locked_view();
         let before = *seen;
         let first_seen = match before {
-            Some(before) if before.row == row => before.first_seen,
+            Some(before) if before.row == view.row => before.first_seen,
             _ => self.clock.steady_millis(),
         };
-        let view = View {
-            row,
-            looked,
-            looked_wall,
-            first_seen,
-        };
+        let view = View { first_seen, ..view };
         *seen = Some(view);
         drop(seen);
         self.tell(before, view);
@@ -486,8 +487,12 @@ impl Agreement {
     }
 }
 
-fn too_long() -> EngineError {
-    EngineError::OutcomeUnknown("the write took too long".into())
+/// The error of a write whose leave has ended each time that it was to land.
+pub(super) fn never_landed() -> EngineError {
+    tracing::warn!(
+        "a write has not landed in the time that it is given; if this goes on, the database servers' clocks differ by seconds"
+    );
+    EngineError::Busy
 }
 
 fn millis(time: Duration) -> i64 {

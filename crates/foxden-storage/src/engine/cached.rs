@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use foxden_model::{Clock, CollectionName, SyncTime, UserId};
 
-use super::agreement::Agreement;
+use super::agreement::{Agreement, ROUNDS, never_landed};
 use super::announced::Announced;
 use super::cache::{FillTicket, ObjectCache, Told, UserCache, told};
 use super::{Engine, EngineError, QueuedWrites};
@@ -275,26 +275,25 @@ impl<E: Engine> Engine for Cached<E> {
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         self.resolve_unknown();
-        let began = self.clock.steady_millis();
-        if let Some(agreement) = &self.agreement {
-            // Readers of this process are sent to the engine below, whatever the agreement is.
-            agreement.pass().await?;
-        }
-        let pending = Invalidation::begin(self, user);
-        let write = Write {
+        let mut write = write;
+        for _ in 0..ROUNDS {
+            if let Some(agreement) = &self.agreement {
+                // Readers of this process are sent to the engine below, whatever the agreement is.
+                write.pass = Some(agreement.pass().await?);
+            }
+            let pending = Invalidation::begin(self, user);
             // Only now: readers that found the entry have announced their time.
-            not_before: write.not_before.max(self.announced.next()),
-            ..write
-        };
-        let write = self.engine.write(user, write);
-        let written = match &self.agreement {
-            None => write.await,
-            Some(agreement) => agreement.limit(began, write).await,
-        };
-        if !matches!(written, Err(EngineError::OutcomeUnknown(_))) {
-            pending.resolve();
+            write.not_before = write.not_before.max(self.announced.next());
+            let written = self.engine.write(user, write).await;
+            if !matches!(written, Err(EngineError::OutcomeUnknown(_))) {
+                pending.resolve();
+            }
+            match (written, &self.agreement) {
+                (Err(EngineError::PassEnded(again)), Some(agreement)) => write = agreement.pass_ended(*again),
+                (written, _) => return written,
+            }
         }
-        written
+        Err(never_landed())
     }
 
     // Staging changes nothing that a reader sees.

@@ -37,7 +37,7 @@ use self::bars::{Bar, BarList, SeenBars};
 use self::entry::{SharedObject, UserTimes, UserValue};
 use self::epoch::{EpochKeys, Epochs, LIST_TTL};
 use self::health::CacheHealth;
-use super::agreement::{Agreement, CacheControl, CacheKind, CacheTimes, Pass};
+use super::agreement::{Agreement, CacheControl, CacheKind, CacheTimes, ROUNDS, never_landed};
 use super::announced::Announced;
 use super::cache::{Told, told};
 use super::{Engine, EngineError, QueuedWrites};
@@ -55,8 +55,6 @@ const CLAIM_TTL: Duration = Duration::from_secs(60);
 const AS_OF_SECONDS: i64 = 10;
 /// How often a writer tries while others change the same list.
 const ATTEMPTS: u32 = 32;
-/// How often a writer begins anew while the agreement changes.
-const ROUNDS: u32 = 4;
 /// The pauses of a writer that tries to reach the cache.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -375,11 +373,13 @@ impl<E: Engine> Engine for SharedCached<E> {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        let is_all = matches!(write.change, Change::DeleteAll | Change::Close);
+        let mut write = write;
         for _ in 0..ROUNDS {
-            let began = self.clock.steady_millis();
-            let barred = match self.agreement.pass().await? {
-                Pass::Plain => None,
-                Pass::Bar(epoch) => match self.bar(epoch, user).await {
+            let pass = self.agreement.pass().await?;
+            let barred = match pass.bar() {
+                None => None,
+                Some(epoch) => match self.bar(epoch, user).await {
                     Ok(barred) => Some(barred),
                     Err(fault) => {
                         let cause = format!("{}: {fault}", self.server.place());
@@ -388,19 +388,19 @@ impl<E: Engine> Engine for SharedCached<E> {
                     }
                 },
             };
-            let is_all = matches!(write.change, Change::DeleteAll | Change::Close);
-            let write = Write {
-                // Only now: readers that found the entry have announced their time.
-                not_before: write.not_before.max(self.announced.next()),
-                ..write
-            };
-            let written = self.agreement.limit(began, self.engine.write(user, write)).await;
+            write.pass = Some(pass);
+            // Only now: readers that found the entry have announced their time.
+            write.not_before = write.not_before.max(self.announced.next());
+            let written = self.engine.write(user, write).await;
             if let Some(barred) = barred {
                 self.ended(barred, &written, is_all).await;
             }
-            return written;
+            match written {
+                Err(EngineError::PassEnded(again)) => write = self.agreement.pass_ended(*again),
+                written => return written,
+            }
         }
-        Err(EngineError::Busy)
+        Err(never_landed())
     }
 
     // Staging changes nothing that a reader sees.

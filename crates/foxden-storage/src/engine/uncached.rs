@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use foxden_model::UserId;
 
-use super::agreement::Agreement;
+use super::agreement::{Agreement, ROUNDS, never_landed};
 use super::{Engine, EngineError, QueuedWrites};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
@@ -32,10 +32,16 @@ impl<E: Engine> Engine for Uncached<E> {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
-        let began = self.agreement.now();
-        // Without a cache there are no entries to bar.
-        self.agreement.pass().await?;
-        self.agreement.limit(began, self.engine.write(user, write)).await
+        let mut write = write;
+        for _ in 0..ROUNDS {
+            // Without a cache there are no entries to bar.
+            write.pass = Some(self.agreement.pass().await?);
+            match self.engine.write(user, write).await {
+                Err(EngineError::PassEnded(again)) => write = self.agreement.pass_ended(*again),
+                written => return written,
+            }
+        }
+        Err(never_landed())
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {

@@ -89,7 +89,7 @@ async fn caches_are_withdrawn(kind: Kind) {
         store.context().await;
         store.close().await;
         let control = store.cache_control().await;
-        let before = control.look().await.unwrap().version;
+        let before = control.look().await.unwrap().row.version;
         assert!(control.replace(before, used).await.unwrap());
         versions.push(before + 1);
     }
@@ -102,7 +102,7 @@ async fn caches_are_withdrawn(kind: Kind) {
     moving::give_up(place).await.unwrap();
     source.close().await;
     for (store, version) in [&from, &to].into_iter().zip(versions) {
-        let row = store.cache_control().await.look().await.unwrap();
+        let row = store.cache_control().await.look().await.unwrap().row;
         assert_eq!(
             (row.phase, row.epoch, row.cache),
             (Phase::Paused, 0, CacheKind::None)

@@ -24,6 +24,10 @@ pub enum Weather {
     LosesNextQuestion,
     /// The client of the next question is cut, and the question reaches the server half a second later.
     DelaysNextQuestion,
+    /// The next question does not reach the server before the weather changes.
+    HoldsNextQuestion,
+    /// A question is held.
+    Holds,
     /// A question is on its way that has no client any more. Connections work.
     Delivers,
     /// No question reaches the server, and no connection is closed.
@@ -81,6 +85,13 @@ impl Proxy {
         *self.weather.borrow() == Weather::Fair
     }
 
+    /// Waits until a question is held.
+    pub async fn holds(&self) {
+        let mut changes = self.weather.subscribe();
+        let held = changes.wait_for(|weather| *weather == Weather::Holds).await;
+        held.expect("the proxy lives");
+    }
+
     /// Changes what happens to connections.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
@@ -130,6 +141,12 @@ async fn carry(
                         answered.expect("the server answers");
                         weather.send_replace(Weather::Fair);
                         return;
+                    }
+                    Weather::HoldsNextQuestion => {
+                        weather.send_replace(Weather::Holds);
+                        let mut held = weather.subscribe();
+                        let released = held.wait_for(|weather| *weather != Weather::Holds).await;
+                        released.expect("the proxy lives");
                     }
                     Weather::LosesCommit if commits => {
                         weather.send_replace(Weather::Fair);

@@ -119,7 +119,7 @@ fn storage(error: &StorageError) -> Reply {
         E::TooManyCollections => {
             return refused(StatusCode::BAD_REQUEST, ResponseCode::BadCollection);
         }
-        E::Busy => later(BUSY_SECONDS, "server issue: too many writers"),
+        E::Busy | E::PassEnded(_) => later(BUSY_SECONDS, "server issue: too many writers"),
         E::OverQuota { .. } => refused(StatusCode::BAD_REQUEST, ResponseCode::OverQuota),
         E::Unavailable(_) | E::OutcomeUnknown(_) => {
             later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached")

@@ -120,7 +120,7 @@ fn storage(error: &StorageError) -> Reply {
         E::TooLarge(_) => refused(StatusCode::BAD_REQUEST, TooMuch),
         E::NoSuchBatch | E::BadCursor => refused(StatusCode::BAD_REQUEST, Unspecified),
         E::TooManyCollections => refused(StatusCode::BAD_REQUEST, BadCollection),
-        E::Busy => Reply {
+        E::Busy | E::PassEnded(_) => Reply {
             why,
             ..later(BUSY_SECONDS)
         },

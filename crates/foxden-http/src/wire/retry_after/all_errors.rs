@@ -6,7 +6,7 @@ use foxden_accounts::{
     ProfileError, ResetRequestError, SignInError, SignUpError, TooMany, Unavailable, Unverified,
 };
 use foxden_model::SyncTime;
-use foxden_storage::{BatchLimit, EngineError, StorageError};
+use foxden_storage::{BatchLimit, Change, EngineError, StorageError, Write};
 
 /// One of each variant, with those that it contains. A new variant does not compile until it is here.
 macro_rules! every {
@@ -199,7 +199,8 @@ fn next_engine_error(error: &EngineError) -> Option<EngineError> {
         E::TooLarge(_) => E::TooManyCollections,
         E::TooManyCollections => E::BadCursor,
         E::BadCursor => E::Busy,
-        E::Busy => E::Unavailable("the disk is gone".into()),
+        E::Busy => E::PassEnded(Box::new(Write::new(Change::DeleteAll))),
+        E::PassEnded(_) => E::Unavailable("the disk is gone".into()),
         E::Unavailable(_) => E::OutcomeUnknown("the disk has not answered".into()),
         E::OutcomeUnknown(_) => return None,
     })

@@ -45,11 +45,20 @@ pub enum CacheKind {
     Memcached,
 }
 
+/// The row, as a look found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRow {
+    /// The row; one that is missing is like one that was never changed.
+    pub row: CacheRow,
+    /// The database's clock, in milliseconds since 1970.
+    pub clock: i64,
+}
+
 /// Reads and changes the row of a store.
 #[async_trait]
 pub trait CacheControl: Send + Sync + 'static {
     /// The row as it is now.
-    async fn look(&self) -> Result<CacheRow, EngineError>;
+    async fn look(&self) -> Result<SeenRow, EngineError>;
     /// Puts `next` in place of the row with this version, and returns whether it was still there. The version of `next` counts for
     /// nothing: it is the following one. After an error it may have been replaced or not.
     async fn replace(&self, version: i64, next: CacheRow) -> Result<bool, EngineError>;

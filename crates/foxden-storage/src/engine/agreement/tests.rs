@@ -1,39 +1,66 @@
 //! Tests of what processes see of an agreement and when they may read and write.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use foxden_model::{ManualClock, SeededRng};
 
 use super::*;
 
 /// A row in memory, in the place of a database.
-#[derive(Default)]
 pub(in crate::engine) struct Row {
-    row: Mutex<CacheRow>,
+    now: Mutex<CacheRow>,
     is_away: AtomicBool,
+    began: Instant,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            now: Mutex::default(),
+            is_away: AtomicBool::default(),
+            began: Instant::now(),
+        }
+    }
 }
 
 impl Row {
     pub(in crate::engine) fn row(&self) -> CacheRow {
-        *self.row.lock().unwrap()
+        *self.now.lock().unwrap()
+    }
+
+    /// What a database compares where a write lands.
+    pub(in crate::engine) fn lets_land(&self, pass: Option<&Pass>) -> bool {
+        let row = self.row();
+        pass.is_none_or(|pass| {
+            let landing = pass.landing(pass.answered, i64::MAX);
+            row.phase != Phase::Paused && row.epoch == landing.epoch && self.clock() < landing.until
+        })
+    }
+
+    fn clock(&self) -> i64 {
+        millis(self.began.elapsed())
     }
 }
 
 #[async_trait]
 impl CacheControl for Row {
-    async fn look(&self) -> Result<CacheRow, EngineError> {
+    async fn look(&self) -> Result<SeenRow, EngineError> {
         if self.is_away.load(Ordering::SeqCst) {
             return Err(EngineError::Busy);
         }
-        Ok(*self.row.lock().unwrap())
+        Ok(SeenRow {
+            row: self.row(),
+            clock: self.clock(),
+        })
     }
 
     async fn replace(&self, version: i64, next: CacheRow) -> Result<bool, EngineError> {
-        let before = self.look().await?;
+        let before = self.look().await?.row;
         let is_replaced = before.version == version;
         if is_replaced {
             let version = version + 1;
-            *self.row.lock().unwrap() = CacheRow { version, ..next };
+            *self.now.lock().unwrap() = CacheRow { version, ..next };
         }
         Ok(is_replaced)
     }
@@ -50,7 +77,7 @@ const TIMES: CacheTimes = CacheTimes {
     // It is waited for.
     hold: Duration::from_millis(20),
     write_lease: Duration::from_secs(15),
-    write_limit: Duration::from_secs(40),
+    write_limit: Duration::from_secs(50),
     settle: Duration::from_secs(80),
     retry: Duration::from_secs(60),
     bar_limit: Duration::ZERO,
@@ -79,7 +106,7 @@ impl Store {
     }
 
     fn phase(&self) -> Phase {
-        self.row.row.lock().unwrap().phase
+        self.row.row().phase
     }
 
     /// A process whose cache is in use.
@@ -96,19 +123,19 @@ impl Store {
 async fn a_cache_is_announced_before_it_is_used() {
     let mut store = Store::new();
     let process = store.process(CacheKind::Local);
-    assert_eq!(process.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(process.pass().await.unwrap().bar(), None);
     // What a writer has seen is older than what a reader goes by.
     store.pass_seconds(3);
     for _ in 0..39 {
         assert_eq!(process.serving().await, None);
         assert_eq!(store.phase(), Phase::Starting);
-        assert!(matches!(process.pass().await.unwrap(), Pass::Bar(_)));
+        assert!(process.pass().await.unwrap().bar().is_some());
         store.pass_seconds(2);
     }
     store.pass_seconds(2);
     let epoch = process.serving().await;
     assert!(epoch.is_some());
-    assert_eq!(process.pass().await.unwrap(), Pass::Bar(epoch.unwrap()));
+    assert_eq!(process.pass().await.unwrap().bar(), epoch);
     // The next process need not wait for one that has ended well.
     process.close().await;
     assert_eq!(store.phase(), Phase::Free);
@@ -121,7 +148,7 @@ async fn a_writer_that_cannot_bar_ends_the_use_of_the_cache() {
             let mut store = Store::new();
             let (cached, epoch) = store.serving(first).await;
             let writer = store.process(other);
-            assert_eq!(writer.pass().await.unwrap(), Pass::Plain);
+            assert_eq!(writer.pass().await.unwrap().bar(), None);
             assert_eq!(store.phase(), Phase::Free);
             // It had to wait until this one looks again.
             assert_eq!(cached.serving().await, Some(epoch));
@@ -137,13 +164,13 @@ async fn a_writer_objects_to_a_cache_before_it_is_used() {
     let (cached, writer) = (store.process(CacheKind::Redis), store.process(CacheKind::None));
     cached.serving().await;
     store.pass_seconds(70);
-    assert_eq!(writer.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(writer.pass().await.unwrap().bar(), None);
     assert_eq!(store.phase(), Phase::Free);
     // Then the cache is announced anew, under another epoch.
-    let announced = store.row.row.lock().unwrap().version;
+    let announced = store.row.row().version;
     store.pass_seconds(11);
     assert_eq!(cached.serving().await, None);
-    let row = *store.row.row.lock().unwrap();
+    let row = store.row.row();
     assert_eq!((row.phase, row.version), (Phase::Starting, announced + 1));
     store.pass_seconds(79);
     assert_eq!(
@@ -159,7 +186,7 @@ async fn processes_with_the_same_shared_cache_use_it_together() {
     let (first, epoch) = store.serving(CacheKind::Redis).await;
     let second = store.process(CacheKind::Redis);
     assert_eq!(second.serving().await, Some(epoch));
-    assert_eq!(second.pass().await.unwrap(), Pass::Bar(epoch));
+    assert_eq!(second.pass().await.unwrap().bar(), Some(epoch));
     // One of them loses the cache.
     second.cannot_bar(epoch, "it is away").await.unwrap();
     assert_eq!(second.serving().await, None);
@@ -167,7 +194,7 @@ async fn processes_with_the_same_shared_cache_use_it_together() {
     store.pass_seconds(2);
     assert_eq!(first.serving().await, None);
     // This may be the first look of a process: it waits, too.
-    assert_eq!(first.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(first.pass().await.unwrap().bar(), None);
     assert_eq!(store.phase(), Phase::Free);
     // An old epoch is paused once.
     second.cannot_bar(epoch, "it is away").await.unwrap();
@@ -183,7 +210,7 @@ async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
     assert_eq!(process.serving().await, Some(epoch));
     store.pass_seconds(1);
     assert_eq!(process.serving().await, None);
-    assert_eq!(process.pass().await.unwrap(), Pass::Bar(epoch));
+    assert_eq!(process.pass().await.unwrap().bar(), Some(epoch));
     store.pass_seconds(13);
     assert!(process.pass().await.is_err());
     store.row.is_away.store(false, Ordering::SeqCst);
@@ -195,13 +222,13 @@ async fn a_process_that_slept_looks_again() {
     let mut store = Store::new();
     let (slept, epoch) = store.serving(CacheKind::Local).await;
     let other = store.process(CacheKind::None);
-    assert_eq!(other.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(other.pass().await.unwrap().bar(), None);
     assert_eq!(slept.serving().await, Some(epoch));
-    assert_eq!(slept.pass().await.unwrap(), Pass::Bar(epoch));
+    assert_eq!(slept.pass().await.unwrap().bar(), Some(epoch));
     // Its steady clock stood still.
     let now = 1_700_000_081_000;
     store.clock.set_millis(now + 20_000);
-    assert_eq!(slept.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(slept.pass().await.unwrap().bar(), None);
     assert_eq!(slept.serving().await, None);
 }
 
@@ -236,7 +263,7 @@ async fn the_next_process_takes_over_from_one_that_was_killed() {
     let next = store.process(CacheKind::Local);
     assert_eq!(next.serving().await, None);
     assert_eq!(store.phase(), Phase::On, "reading alone ends nothing");
-    assert_eq!(next.pass().await.unwrap(), Pass::Plain);
+    assert_eq!(next.pass().await.unwrap().bar(), None);
     store.pass_seconds(2);
     next.serving().await;
     store.pass_seconds(81);

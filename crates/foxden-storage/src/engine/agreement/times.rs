@@ -11,9 +11,11 @@ pub struct CacheTimes {
     pub hold: Duration,
     /// How long after a look at the row a write may begin.
     pub write_lease: Duration,
-    /// When a write is given up. It may land up to fifteen seconds later: the server ends its statements and transactions.
+    /// How long after a look a write may land, by the database's clock: longer than `write_lease`, and shorter than the minute after
+    /// which a bar in a shared cache counts as one without a writer.
     pub write_limit: Duration,
-    /// How long a cache is announced before it is used: longer than `write_lease`, `write_limit` and those fifteen seconds together.
+    /// How long a cache is announced before it is used: longer than a write takes to land once the database has compared its leave.
+    /// The server ends statements and transactions within fifteen seconds.
     pub settle: Duration,
     /// The pause before a cache is announced again that another process objected to.
     pub retry: Duration,
@@ -27,8 +29,8 @@ impl Default for CacheTimes {
             lease: Duration::from_secs(2),
             hold: Duration::from_millis(2500),
             write_lease: Duration::from_secs(15),
-            write_limit: Duration::from_secs(40),
-            settle: Duration::from_secs(80),
+            write_limit: Duration::from_secs(50),
+            settle: Duration::from_secs(30),
             retry: Duration::from_secs(60),
             bar_limit: Duration::from_secs(2),
         }

@@ -55,6 +55,7 @@ impl Pair {
                 engine: Arc::clone(&engine),
                 pace: Pace(SeededRng::new(seed + 100 + at as u64)),
                 reads: Arc::clone(&reads),
+                row: Arc::clone(&row),
             };
             let rng = Arc::new(SeededRng::new(seed * 2 + at as u64));
             Arc::new(SharedCached::new(
@@ -303,7 +304,7 @@ const QUICK: CacheTimes = CacheTimes {
     hold: Duration::from_millis(6),
     write_lease: Duration::from_millis(5),
     write_limit: Duration::from_millis(10),
-    settle: Duration::from_millis(20),
+    settle: Duration::from_millis(40),
     retry: Duration::from_millis(1),
     bar_limit: Duration::ZERO,
 };
@@ -405,7 +406,6 @@ async fn no_answer_is_older_than_one_before() {
 async fn mistakes_are_found() {
     let no_settling = CacheTimes {
         settle: Duration::ZERO,
-        write_lease: Duration::from_millis(60),
         ..QUICK
     };
     for (name, times, mistake) in [

@@ -7,17 +7,17 @@ use async_trait::async_trait;
 use super::connection::{Arg, Connection, Dialect};
 use super::fault::Fault;
 use super::server::Server;
-use crate::engine::EngineError;
-use crate::engine::agreement::{CacheControl, CacheRow};
+use crate::engine::agreement::{CacheControl, CacheRow, SeenRow};
+use crate::engine::{Corrupt, EngineError};
 
 /// The row in the database of an engine.
 pub(super) struct SqlCacheRow(pub(super) Arc<Server>);
 
 #[async_trait]
 impl CacheControl for SqlCacheRow {
-    async fn look(&self) -> Result<CacheRow, EngineError> {
+    async fn look(&self) -> Result<SeenRow, EngineError> {
         let mut connection = self.0.acquire_alone().await?;
-        let seen = read(&mut connection).await;
+        let seen = read(&mut connection, self.0.dialect()).await;
         self.end(connection, seen).await
     }
 
@@ -37,15 +37,22 @@ impl SqlCacheRow {
     }
 }
 
-async fn read(connection: &mut Connection) -> Result<CacheRow, Fault> {
-    let sql = "SELECT version, phase, epoch, cache FROM sync_cache WHERE one = 1";
-    let rows = connection.fetch(sql, &[]).await?;
+async fn read(connection: &mut Connection, dialect: Dialect) -> Result<SeenRow, Fault> {
     // A row that is missing is made by the first change.
-    let Some(row) = rows.first() else {
-        return Ok(CacheRow::default());
+    let sql = format!(
+        "SELECT {}, version, phase, epoch, cache FROM (SELECT 1 AS always) a LEFT JOIN sync_cache ON one = always",
+        dialect.clock()
+    );
+    let rows = connection.fetch(&sql, &[]).await?;
+    let row = rows.first().ok_or(Corrupt("the row of the cache"))?;
+    let seen = match row.number(1)? {
+        Some(version) => CacheRow::of(version, row.int(2)?, row.int(3)?, row.int(4)?)?,
+        None => CacheRow::default(),
     };
-    let row = CacheRow::of(row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?)?;
-    Ok(row)
+    Ok(SeenRow {
+        row: seen,
+        clock: row.int(0)?,
+    })
 }
 
 async fn replace(

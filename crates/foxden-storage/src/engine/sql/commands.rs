@@ -18,6 +18,7 @@ use super::transaction::{CommitFault, UserTransaction};
 use super::{LOOKS, SqlEngine, Waiting, write};
 use crate::command::{BatchPart, Write};
 use crate::engine::EngineError;
+use crate::engine::agreement::Landing;
 use crate::engine::write_time::WriteTime;
 use crate::page::{Staged, Written};
 
@@ -29,6 +30,8 @@ const PATIENCE_MILLIS: i64 = 8000;
 const PAUSE_MILLIS: u64 = 20;
 /// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
 const LATE_MILLIS: i64 = 8000;
+/// How long, in milliseconds, the outcome of a command is looked for. The look that is under way then goes on to its end.
+const LOOK_MILLIS: i64 = 20_000;
 
 /// A change of one user's rows.
 pub(super) enum Command<'a> {
@@ -43,6 +46,8 @@ pub(super) enum Answer {
     Written(Written),
     Staged(Staged),
     Rows(u64),
+    /// The write's leave had ended; nothing was committed.
+    PassEnded,
 }
 
 /// What shows whether a command that is no write was committed.
@@ -76,6 +81,7 @@ impl SqlEngine {
                 Err(AttemptFault::Unknown(answer, marker, fault)) => {
                     return self.look_for(user, answer, marker, fault).await;
                 }
+                Err(AttemptFault::Failed(Fault::PassEnded)) => return Ok(Answer::PassEnded),
                 Err(AttemptFault::Failed(fault)) => fault,
             };
             let is_repeated = fault.may_succeed_again() || fault.is_of_the_connection();
@@ -119,6 +125,9 @@ impl SqlEngine {
         let steady = || self.clock.steady_millis();
         let mut tx = UserTransaction::begin(connection, dialect, user, known, steady).await?;
         tx.state.mark = mark;
+        if let Command::Write(write) = command {
+            tx.landing = landing(write, tx.began());
+        }
         let time = self.time(&tx.state);
         let (answer, marker) = match self.apply(&mut tx, command, time).await {
             Ok(applied) => applied,
@@ -130,19 +139,19 @@ impl SqlEngine {
                 return Err(fault.into());
             }
         };
-        let is_nothing = |answer: &Answer| {
-            matches!(
-                answer,
-                Answer::Written(Written { changed: false, .. }) | Answer::Rows(0)
-            )
+        let is_done = match &answer {
+            // What others have changed may be shown before it is acknowledged: a commit waits for it.
+            Answer::Written(written) => !written.changed && tx.was_known,
+            Answer::Rows(rows) => *rows == 0,
+            Answer::Staged(_) | Answer::PassEnded => false,
         };
-        if is_nothing(&answer) {
+        if is_done {
             tx.roll_back().await;
             return Ok(answer);
         }
         let began = tx.began();
         let committed = tx.commit(self.clock.steady_millis()).await;
-        let tried = |written| Tried { mark, began, written };
+        let tried = |written| Tried::new(mark, began, written);
         match (committed, answer) {
             (Ok(_), Answer::Written(written)) if self.is_late(began) => {
                 Err(AttemptFault::Pending(tried(written), None))
@@ -181,9 +190,10 @@ impl SqlEngine {
         let Some(upsert) = KnownUpsert::plan(&connection, write, known, time) else {
             return Ok(AtOnce::NotPlain(connection));
         };
-        match upsert.execute(&mut connection, user, mark).await {
+        let landing = landing(write, began);
+        match upsert.execute(&mut connection, user, mark, landing).await {
             Ok(Some((written, _))) if self.is_late(began) => {
-                Err(AttemptFault::Pending(Tried { mark, began, written }, None))
+                Err(AttemptFault::Pending(Tried::new(mark, began, written), None))
             }
             Ok(Some((written, state))) => {
                 connection.give_back();
@@ -194,7 +204,10 @@ impl SqlEngine {
             Err(fault) if fault.committed_nothing() => Err(fault.into()),
             Err(fault) => {
                 let written = upsert.written();
-                Err(AttemptFault::Pending(Tried { mark, began, written }, Some(fault)))
+                Err(AttemptFault::Pending(
+                    Tried::new(mark, began, written),
+                    Some(fault),
+                ))
             }
         }
     }
@@ -236,9 +249,13 @@ impl SqlEngine {
         fault: Fault,
     ) -> Result<Answer, EngineError> {
         let error = self.server.error(fault);
+        let began = self.clock.steady_millis();
         for look in 1..=LOOKS {
             if look > 1 {
                 self.pause(look + 1).await;
+            }
+            if self.is_given_up(began) {
+                break;
             }
             if let Some(happened) = self.look(user, marker).await {
                 return match happened {
@@ -268,13 +285,17 @@ impl SqlEngine {
             }
             Marker::Repeatable => Happened::Yes,
         };
-        if matches!((&happened, marker), (Happened::Yes, Marker::Part(_))) {
-            // What it sees may not be on disk yet.
-            let mark = new_mark(&*self.rng);
-            return self.confirm(user, tx, mark).await.then_some(happened);
+        match (&happened, marker) {
+            // What it sees may not be on disk yet, and what it does not see may yet land, but not over another mark.
+            (Happened::Yes | Happened::No, Marker::Part(_)) => {
+                let mark = new_mark(&*self.rng);
+                self.confirm(user, tx, mark).await.then_some(happened)
+            }
+            (Happened::Unknown, _) | (_, Marker::Repeatable) => {
+                tx.roll_back().await;
+                Some(happened)
+            }
         }
-        tx.roll_back().await;
-        Some(happened)
     }
 
     /// A transaction on a connection that no fault was seen on; `None` if the server does not answer.
@@ -290,6 +311,11 @@ impl SqlEngine {
         self.clock.steady_millis() - began > LATE_MILLIS
     }
 
+    /// Whether a command whose outcome has been looked for since then is given up.
+    pub(super) fn is_given_up(&self, began: i64) -> bool {
+        self.clock.steady_millis() - began > LOOK_MILLIS
+    }
+
     /// Waits for a random time, so that transactions that met do not meet again.
     pub(super) async fn pause(&self, attempt: u32) {
         let mut random = [0; 8];
@@ -298,6 +324,12 @@ impl SqlEngine {
         let millis = most / 2 + u64::from_le_bytes(random) % most;
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
+}
+
+/// What must hold when a write lands whose time was fixed at `began` by the steady clock. Readers are told the times of all
+/// writes some seconds later, by any process.
+pub(super) fn landing(write: &Write, began: i64) -> Option<Landing> {
+    write.pass.map(|pass| pass.landing(began, LATE_MILLIS))
 }
 
 /// Why an attempt failed.

@@ -1,6 +1,8 @@
 //! Errors of the server and the driver, and what they mean for a write.
 
 use foxden_sql::server::fault;
+#[cfg(feature = "mysql")]
+use sqlx::mysql::MySqlDatabaseError;
 #[cfg(feature = "postgres")]
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -15,6 +17,8 @@ pub(super) enum Fault {
     Server(sqlx::Error),
     /// The transaction took so long that readers may have passed its time.
     Overdue,
+    /// The leave to write had ended.
+    PassEnded,
 }
 
 impl Fault {
@@ -33,20 +37,35 @@ impl Fault {
         )
     }
 
-    /// Returns whether the server says that a statement outside a transaction committed nothing. What ends the session may come after
-    /// the commit.
-    #[cfg(feature = "postgres")]
+    /// Returns whether the server says that a statement outside a transaction, or statements and their commit, committed nothing. What
+    /// ends the session may come after the commit.
     pub(super) fn committed_nothing(&self) -> bool {
         let Self::Server(error) = self else { return true };
+        if self.may_succeed_again() {
+            return true;
+        }
         let refused = error.as_database_error();
-        let refused = refused.and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-        refused.is_some_and(|error| error.severity() == PgSeverity::Error)
+        #[cfg(feature = "postgres")]
+        if let Some(error) = refused.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) {
+            return error.severity() == PgSeverity::Error;
+        }
+        // A full table, a server that takes no writes, a missing privilege: these come before a commit.
+        #[cfg(feature = "mysql")]
+        if let Some(error) = refused.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
+            return matches!(error.number(), 1114 | 1142 | 1290 | 1792 | 1836);
+        }
+        false
+    }
+
+    /// Returns whether a column got NULL that may not.
+    pub(super) fn is_about_null(&self) -> bool {
+        self.class() == Some(fault::Fault::NotNull)
     }
 
     fn class(&self) -> Option<fault::Fault> {
         match self {
             Self::Server(error) => Some(fault::classify(error)),
-            Self::Refused(_) | Self::Overdue => None,
+            Self::Refused(_) | Self::Overdue | Self::PassEnded => None,
         }
     }
 }

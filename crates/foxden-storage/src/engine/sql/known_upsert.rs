@@ -11,6 +11,7 @@ use super::objects::{Objects, statement_rows};
 use super::postgres::{Gate, upsert_if_known};
 use super::state::UserState;
 use crate::command::{Change, Write};
+use crate::engine::agreement::Landing;
 use crate::engine::patch_ref::PatchRef;
 use crate::engine::usage::Usage;
 use crate::engine::write_time::WriteTime;
@@ -58,12 +59,14 @@ impl<'a> KnownUpsert<'a> {
         })
     }
 
-    /// Returns what was written and the state after it, which has this mark; `None` if the state is not the known one any more.
+    /// Returns what was written and the state after it, which has this mark; `None` if the state is not the known one any more, or the
+    /// write may not land.
     pub(super) async fn execute(
         &self,
         connection: &mut Connection,
         user: UserId,
         mark: i64,
+        landing: Option<Landing>,
     ) -> Result<Option<(Written, UserState)>, Fault> {
         let changes = PlainChanges {
             all: &self.changes,
@@ -73,6 +76,7 @@ impl<'a> KnownUpsert<'a> {
         let gate = Gate {
             known: self.known.mark,
             mark,
+            landing,
             collection: collection.listed.name,
         };
         let target = ObjectTarget {

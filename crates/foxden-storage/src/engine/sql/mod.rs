@@ -15,6 +15,7 @@ mod guard;
 mod id_list;
 #[cfg(feature = "postgres")]
 mod known_upsert;
+mod landing;
 pub(super) mod movable;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -270,6 +271,7 @@ impl Engine for SqlEngine {
         self.pay(write.change.patches()).await;
         match answer {
             Answer::Written(written) => Ok(written),
+            Answer::PassEnded => Err(EngineError::PassEnded(Box::new(write))),
             Answer::Staged(_) | Answer::Rows(_) => Err(super::Corrupt("the answer of a write").into()),
         }
     }
@@ -279,7 +281,9 @@ impl Engine for SqlEngine {
         self.pay(&part.patches).await;
         match answer {
             Answer::Staged(staged) => Ok(staged),
-            Answer::Written(_) | Answer::Rows(_) => Err(super::Corrupt("the answer of a part").into()),
+            Answer::Written(_) | Answer::Rows(_) | Answer::PassEnded => {
+                Err(super::Corrupt("the answer of a part").into())
+            }
         }
     }
 

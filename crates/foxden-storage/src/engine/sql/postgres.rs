@@ -2,12 +2,13 @@
 
 use foxden_model::CollectionName;
 
-use super::connection::{Arg, Connection, Row, bytes, int};
+use super::connection::{Arg, Connection, Dialect, Row, bytes, int};
 use super::fault::Fault;
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
 use super::statement::Statement;
 use super::transaction::UserTransaction;
 use crate::engine::Corrupt;
+use crate::engine::agreement::Landing;
 
 /// Applies changes of objects, each given once, and returns how count and bytes change. The old rows are read by this statement,
 /// which begins after the user's row is locked, one by one (that is what the offset is for): the server keeps the plan that it made
@@ -76,15 +77,17 @@ pub(super) async fn upsert(
     totals(row)
 }
 
-/// A condition of an upsert: what the user's row is known to be, what it becomes, and the collection whose counts change with it.
+/// A condition of an upsert: what the user's row is known to be, what it becomes, what else must hold then, and the collection whose
+/// counts change with it.
 pub(super) struct Gate {
     pub(super) known: i64,
     pub(super) mark: i64,
+    pub(super) landing: Option<Landing>,
     pub(super) collection: CollectionName,
 }
 
-/// Applies changes of objects to a collection that is there, outside a transaction. `None`: the user's row has another mark, and
-/// nothing was changed.
+/// Applies changes of objects to a collection that is there, outside a transaction. `None`: the user's row has another mark, or the
+/// write may not land, and nothing was changed.
 ///
 /// The change that gave the known mark was committed before this statement begins, and the row is locked and looked at as it is
 /// then: so no other change came between, and the old rows that the statement sees are the current ones.
@@ -119,9 +122,14 @@ fn plain_upsert<'a>(
     statement.add("WITH ", []);
     if let Some(gate) = gate {
         statement.add(
-            "gate AS (UPDATE sync_user SET modified = ?, mark = ? WHERE uid = ? AND mark = ? RETURNING uid), ",
+            "gate AS (UPDATE sync_user SET modified = ?, mark = ? WHERE uid = ? AND mark = ?",
             [int(next), int(gate.mark), int(user), int(gate.known)],
         );
+        if let Some(Landing { epoch, until }) = gate.landing {
+            let lands = Dialect::Postgres.lands("?", "?");
+            statement.add(&format!(" AND {lands}"), [int(epoch), int(until)]);
+        }
+        statement.add(" RETURNING uid), ", []);
     }
     let sql = format!(
         "stored AS (INSERT INTO sync_object AS o (uid, collection, id, modified, size, payload{columns})

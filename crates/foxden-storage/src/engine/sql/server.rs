@@ -129,6 +129,7 @@ impl Server {
             Fault::Server(error) if is_about_a_missing_table(&error) => {
                 refusal(SqlError::TablesGone(Box::new(error)))
             }
+            Fault::PassEnded => EngineError::Busy,
             Fault::Overdue => EngineError::Unavailable("a transaction took too long".into()),
             Fault::Server(error) => refusal(match self {
                 #[cfg(feature = "postgres")]

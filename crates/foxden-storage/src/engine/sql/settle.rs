@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use foxden_model::UserId;
 
+use super::commands::landing;
 use super::fault::Fault;
 use super::guard::new_mark;
 use super::transaction::{CommitFault, UserTransaction};
@@ -24,6 +25,20 @@ pub(super) struct Tried {
     /// When its time was fixed, by the steady clock.
     pub(super) began: i64,
     pub(super) written: Written,
+    /// Whether a look has seen it before readers could pass its time.
+    pub(super) was_seen: bool,
+}
+
+impl Tried {
+    /// A try that no look has seen.
+    pub(super) const fn new(mark: i64, began: i64, written: Written) -> Self {
+        Self {
+            mark,
+            began,
+            written,
+            was_seen: false,
+        }
+    }
 }
 
 impl SqlEngine {
@@ -38,16 +53,20 @@ impl SqlEngine {
         let bytes_before = first.written.bytes_before;
         let earliest = first.written.modified;
         let mut tries = vec![first];
+        let settling = self.clock.steady_millis();
         for look in 1..=LOOKS {
             if look > 1 {
                 self.pause(look + 1).await;
+            }
+            if self.is_given_up(settling) {
+                break;
             }
             let Some(mut tx) = self.begin_anew(user).await else {
                 continue;
             };
             let mut again = write.clone();
             match tries.iter().find(|tried| tried.mark == tx.state.mark) {
-                Some(landed) if !self.is_late(landed.began) => {
+                Some(landed) if landed.was_seen || !self.is_late(landed.began) => {
                     let landed = Tried {
                         mark: new_mark(&*self.rng),
                         began: landed.began,
@@ -56,6 +75,7 @@ impl SqlEngine {
                             bytes_after: tx.state.usage().bytes,
                             ..landed.written
                         },
+                        was_seen: true,
                     };
                     if self.confirm(user, tx, landed.mark).await {
                         return Ok(landed.written);
@@ -76,12 +96,17 @@ impl SqlEngine {
             }
             tx.state.mark = new_mark(&*self.rng);
             let (mark, began) = (tx.state.mark, tx.began());
+            tx.landing = landing(write, began);
             let time = self.time(&tx.state).not_before(write.not_before);
             let written = match write::write(&mut tx, &again, time).await {
                 Ok(written) => Ok(Written {
                     bytes_before,
                     ..written
                 }),
+                Err(Fault::Refused(EngineError::Unavailable(cause))) => {
+                    tx.roll_back().await;
+                    return Err(EngineError::OutcomeUnknown(cause));
+                }
                 Err(Fault::Refused(error)) => Err(error),
                 Err(fault) => {
                     drop(self.server.error(fault));
@@ -95,11 +120,13 @@ impl SqlEngine {
                     return written;
                 }
                 Ok(_) => {}
+                // Its tries may yet land.
+                Err(CommitFault::NotCommitted(Fault::PassEnded)) => break,
                 Err(CommitFault::NotCommitted(fault) | CommitFault::Unknown(fault)) => {
                     drop(self.server.error(fault));
                 }
             }
-            tries.extend(written.map(|written| Tried { mark, began, written }));
+            tries.extend(written.map(|written| Tried::new(mark, began, written)));
         }
         let cause = "the answer of the database server to a write was lost".into();
         Err(EngineError::OutcomeUnknown(cause))

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::id_list::{padded, padded_ids, placeholders};
 use super::state::{Batch, Collection, UserState};
 use crate::engine::Corrupt;
+use crate::engine::agreement::Landing;
 
 /// How long, in milliseconds, a transaction may hold the lock before it commits. The server ends a transaction whose client is
 /// silent for three and a half seconds. Together they are less than [`super::AS_OF_SECONDS`].
@@ -25,6 +26,10 @@ pub(super) struct UserTransaction {
     pub(super) state: UserState,
     /// When it got the lock, by the steady clock.
     began: i64,
+    /// What must hold when it commits.
+    pub(super) landing: Option<Landing>,
+    /// Whether the state was known, so that no change was seen that may not be acknowledged yet.
+    pub(super) was_known: bool,
     /// The statements that are sent together with the commit. They consist of numbers and of names that need no quoting.
     script: String,
     /// What `LAST_INSERT_ID` is: the rows that upserts have replaced, and their sizes.
@@ -83,11 +88,14 @@ impl UserTransaction {
             state = UserState::read(&answers)?;
         }
         let state = state.ok_or(Corrupt("the row of a user"))?;
+        let was_known = known.is_some_and(|known| known.mark == state.mark);
         Ok(Self {
             connection,
             dialect,
             user,
             began: steady_millis(),
+            landing: None,
+            was_known,
             script: String::new(),
             #[cfg(feature = "mysql")]
             replaced: 0,
@@ -280,7 +288,7 @@ impl UserTransaction {
             "UPDATE sync_user SET modified = {}, closed = {}, mark = {}, next_number = {} WHERE uid = {user}; COMMIT",
             state.modified.hundredths(),
             i32::from(state.is_closed),
-            state.mark,
+            self.dialect.if_lands(self.landing, state.mark),
             state.next_number
         );
         self.send(format_args!("{update}"));
@@ -290,7 +298,12 @@ impl UserTransaction {
                 self.connection.give_back();
                 Ok(self.state)
             }
-            Err(fault) if fault.may_succeed_again() => Err(CommitFault::NotCommitted(fault)),
+            // The mark is never NULL but by its condition.
+            Err(fault) if self.landing.is_some() && fault.is_about_null() => {
+                self.roll_back().await;
+                Err(CommitFault::NotCommitted(Fault::PassEnded))
+            }
+            Err(fault) if fault.committed_nothing() => Err(CommitFault::NotCommitted(fault)),
             Err(fault) => Err(CommitFault::Unknown(fault)),
         }
     }

@@ -9,6 +9,7 @@ use foxden_model::SeededRng;
 use super::super::*;
 use super::USER;
 use crate::engine::MemoryEngine;
+use crate::engine::agreement::tests::Row;
 
 pub(super) type Keyed = BTreeMap<String, (Vec<u8>, u64)>;
 
@@ -267,6 +268,8 @@ pub(super) struct Slow {
     pub(super) engine: Arc<MemoryEngine>,
     pub(super) pace: Pace,
     pub(super) reads: Arc<AtomicUsize>,
+    /// The row that leaves to write are compared with where a write lands.
+    pub(super) row: Arc<Row>,
 }
 
 #[async_trait]
@@ -288,6 +291,14 @@ impl Engine for Slow {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        self.pace.step().await;
+        if !self.row.lets_land(write.pass.as_ref()) {
+            return Err(EngineError::PassEnded(Box::new(write)));
+        }
+        // What was compared has yet to be committed.
+        if self.pace.random().is_multiple_of(4) {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
         self.pace.step().await;
         let answer = self.engine.write(user, write).await;
         self.pace.step().await;
