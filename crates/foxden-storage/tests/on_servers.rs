@@ -16,7 +16,8 @@ use foxden_sql::server::{PooledConnection, PostgresPool};
 use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
 use foxden_storage::{
-    Budget, Change, Detail, EngineError, Field, Fields, Guard, Patch, Query, Selection, Target, Write,
+    BatchPart, Budget, Change, Detail, EngineError, Field, Fields, Guard, Patch, Query, Selection, Target,
+    Write,
 };
 
 use leave::{
@@ -103,7 +104,12 @@ on_servers! {
     /// A write that waits for another one must not compute with the rows from before.
     writers_of_the_same_objects_count_them_once;
     a_write_whose_answer_was_lost_has_happened_once;
+    /// What a look sees is acknowledged by a commit of its own, whose answer may be lost as well.
+    a_write_whose_answer_was_lost_twice_has_happened_once;
     a_commit_that_did_not_arrive_is_made_again;
+    /// A server may show what it still forgets: a primary that lost its standby, a page that is not on disk.
+    a_write_that_finds_nothing_to_do_commits_what_it_saw;
+    a_part_that_did_not_arrive_is_shut_out;
     a_plain_write_whose_answer_was_lost_has_happened_once;
     a_plain_write_that_did_not_arrive_is_made_again;
     a_write_that_arrives_after_its_connection_was_cut_changes_nothing_more;
@@ -194,6 +200,81 @@ async fn a_write_whose_answer_was_lost_has_happened_once(server: TestServer) {
     let stored = other.get("bookmarks", "a").await.expect("it is stored");
     assert_eq!((stored.payload.as_str(), stored.modified), ("two", time));
     assert_eq!(other.held("bookmarks").await.map(|held| held.count), Some(1));
+}
+
+async fn a_write_whose_answer_was_lost_twice_has_happened_once(server: TestServer) {
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
+    let before = ctx.put("history", "a", "one").await;
+    store.proxy.set(Weather::LosesTwoAnswers);
+    ctx.clock.advance_millis(1000);
+    let time = ctx.put("bookmarks", "a", "two").await;
+    assert!(store.proxy.has_lost() && time > before);
+    let other = store.another().await;
+    let stored = other.get("bookmarks", "a").await.expect("it is stored");
+    assert_eq!((stored.payload.as_str(), stored.modified), ("two", time));
+    assert_eq!(other.held("bookmarks").await.map(|held| held.count), Some(1));
+}
+
+async fn a_write_that_finds_nothing_to_do_commits_what_it_saw(server: TestServer) {
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
+    let deletion = || Change::DeleteCollection {
+        collection: collection("bookmarks"),
+        keeps_name: false,
+    };
+    ctx.put("bookmarks", "a", "one").await;
+    store.another().await.write(deletion()).await;
+    store.proxy.set(Weather::LosesAnswer);
+    assert!(!ctx.write(deletion()).await.changed);
+    assert!(store.proxy.has_lost(), "it has committed");
+    // What this process knows to be committed takes none.
+    store.proxy.set(Weather::LosesAnswer);
+    assert!(!ctx.write(deletion()).await.changed);
+    assert!(!store.proxy.has_lost());
+}
+
+async fn a_part_that_did_not_arrive_is_shut_out(server: TestServer) {
+    let store = Box::pin(TestStore::new(server)).await;
+    let ctx = &store.ctx;
+    let batch = ctx.open("bookmarks", [payload("a", "one")]).await;
+    let mark = "SELECT mark FROM sync_user";
+    let before = store.namespace.number(mark).await;
+    store.proxy.set(Weather::LosesCommit);
+    let part = BatchPart {
+        collection: collection("bookmarks"),
+        batch: Some(batch.clone()),
+        guard: None,
+        patches: vec![payload("b", "two")],
+        max_objects: 100,
+        max_bytes: 1000,
+        max_open_bytes: 1000,
+        quota: None,
+    };
+    let part = ctx.try_stage(part).await;
+    assert!(matches!(part, Err(EngineError::Unavailable(_))), "{part:?}");
+    assert!(store.proxy.has_lost());
+    assert_ne!(store.namespace.number(mark).await, before);
+    ctx.commit("bookmarks", &batch).await;
+    assert_eq!(ctx.ids("bookmarks", Selection::default()).await.len(), 1);
+}
+
+/// The server says that it took the write back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test starts one"]
+async fn a_commit_that_the_server_refuses_is_no_unknown_outcome() {
+    let store = Box::pin(TestStore::new(TestServer::Postgres)).await;
+    let ctx = &store.ctx;
+    ctx.put("bookmarks", "a", "one").await;
+    let trigger = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN RAISE disk_full; END';
+                   CREATE TRIGGER refuse BEFORE UPDATE ON sync_user FOR EACH ROW EXECUTE FUNCTION refuse()";
+    store.namespace.run(trigger).await;
+    let target = Target::Object(collection("bookmarks"), id("a"));
+    let write = guarded("two", target, ctx.clock.now().plus_seconds(60));
+    let refused = ctx.try_write(write).await;
+    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    assert_eq!(ctx.payload("bookmarks", "a").await, "one");
 }
 
 async fn a_commit_that_did_not_arrive_is_made_again(server: TestServer) {

@@ -16,6 +16,8 @@ pub enum Weather {
     Fair,
     /// The next commit reaches the server, but its answer is lost.
     LosesAnswer,
+    /// The next two commits reach the server, but their answers are lost.
+    LosesTwoAnswers,
     /// The next commit does not reach the server.
     LosesCommit,
     /// The next question reaches the server, but its answer is lost.
@@ -158,6 +160,10 @@ async fn carry(
                     }
                     Weather::LosesAnswer if commits => {
                         weather.send_replace(Weather::Fair);
+                        loses = true;
+                    }
+                    Weather::LosesTwoAnswers if commits => {
+                        weather.send_replace(Weather::LosesAnswer);
                         loses = true;
                     }
                     _ => {}

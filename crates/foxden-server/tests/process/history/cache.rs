@@ -9,7 +9,7 @@ use super::fault_proxy::{FaultProxy, Weather};
 use super::testbed::Testbed;
 use crate::databases::own_server::OwnServers;
 
-/// How long a cache may take to be in use: 80 seconds after it was announced, and a minute more after a process has objected to it.
+/// How long a cache may take to be in use: 30 seconds after it was announced, and a minute more after a process has objected to it.
 const SETTLED: Duration = Duration::from_secs(200);
 
 /// A cache.

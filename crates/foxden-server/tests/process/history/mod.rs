@@ -79,7 +79,7 @@ impl Plan {
         let Some(name) = name else { return self };
         let known = CACHES.into_iter().find(|known| *known == name);
         let cache = known.unwrap_or_else(|| panic!("there is no cache {name}"));
-        // A cache of one program is in use again only 80 seconds after each start.
+        // A cache of one program is in use again only 30 seconds after each start.
         let is_of_one = cache == "local";
         Self {
             cache: Some(cache),
