@@ -572,25 +572,18 @@ async fn one_user_does_not_take_all_connections(server: TestServer) {
     let store = Box::pin(TestStore::with(server, "&pool=2")).await;
     let ctx = &store.ctx;
     ctx.put("bookmarks", "a", "one").await;
-    let sleep = match server {
-        TestServer::Postgres => "SELECT pg_sleep(3)",
-        TestServer::Mariadb => "DO SLEEP(3)",
-    };
-    let lock = format!("BEGIN; SELECT uid FROM sync_user WHERE uid = 42 FOR UPDATE; {sleep}; ROLLBACK");
-    let others = async {
-        // A write that waits shows that the user's row is locked.
-        let blocked = || tokio::time::timeout(Duration::from_millis(200), ctx.put("bookmarks", "a", "two"));
-        while blocked().await.is_ok() {}
-        let mut writes = tokio::task::JoinSet::new();
-        for number in 0..20 {
-            let ctx = ctx.clone();
-            writes.spawn(async move { ctx.put("bookmarks", "a", &number.to_string()).await });
-        }
-        // They have begun to wait, and one connection is left for others.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        ctx.of_user(7).put("bookmarks", "a", "one").await;
-        assert!(writes.try_join_next().is_none(), "the lock was held meanwhile");
-        assert_eq!(writes.join_all().await.len(), 20);
-    };
-    tokio::join!(store.namespace.run(&lock), others);
+    let held = store
+        .namespace
+        .hold("SELECT uid FROM sync_user WHERE uid = 42 FOR UPDATE");
+    let mut writes = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let ctx = ctx.clone();
+        writes.spawn(async move { ctx.put("bookmarks", "a", &number.to_string()).await });
+    }
+    // They have begun to wait, and one connection is left for others.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    ctx.of_user(7).put("bookmarks", "a", "one").await;
+    assert!(writes.try_join_next().is_none(), "the user is locked");
+    drop(held);
+    assert_eq!(writes.join_all().await.len(), 20);
 }
