@@ -37,6 +37,8 @@ pub use times::CacheTimes;
 const ATTEMPTS: u32 = 16;
 /// How often a write begins anew whose leave has ended.
 pub(super) const ROUNDS: u32 = 4;
+/// How often, in milliseconds, the log is told that writes do not land.
+const WARNING_MILLIS: i64 = 60_000;
 /// How long a reader waits for a look. It asks the engine then.
 const READER_LIMIT: Duration = Duration::from_secs(1);
 /// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
@@ -56,6 +58,8 @@ pub struct Agreement {
     /// The epoch that this process announced last; 0 before.
     own_epoch: AtomicI64,
     is_closed: AtomicBool,
+    /// When the log was last told that writes do not land, by the steady clock.
+    warned: AtomicI64,
     /// One look or change at a time.
     turn: tokio::sync::Mutex<Trials>,
 }
@@ -79,16 +83,6 @@ struct View {
     answered: i64,
     /// When the row was first seen like this.
     first_seen: i64,
-}
-
-impl View {
-    /// The same, too old to rely on.
-    fn outdated(self) -> Self {
-        Self {
-            looked: i64::MIN / 2,
-            ..self
-        }
-    }
 }
 
 /// Looks that have failed.
@@ -127,6 +121,7 @@ impl Agreement {
             failures: Mutex::default(),
             own_epoch: AtomicI64::new(0),
             is_closed: AtomicBool::new(false),
+            warned: AtomicI64::new(i64::MIN / 2),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -213,9 +208,16 @@ impl Agreement {
         }
     }
 
-    /// A write has found that its leave has ended: what was seen counts no more. Returns the write.
-    pub(super) fn pass_ended(&self, write: Write) -> Write {
-        self.outdate();
+    /// A write has found that its leave has ended, for this time: what it went by counts no more. Returns the write.
+    pub(super) fn pass_ended(&self, round: u32, write: Write) -> Write {
+        let answered = write.pass.map(|pass| pass.answered);
+        self.outdate(|view| Some(view.answered) == answered);
+        let now = self.clock.steady_millis();
+        if round == ROUNDS && self.warned.fetch_max(now, Ordering::SeqCst) + WARNING_MILLIS <= now {
+            tracing::warn!(
+                "writes do not land in the seconds that they are given: the database is slow, or the clocks of its servers differ"
+            );
+        }
         write
     }
 
@@ -339,13 +341,15 @@ impl Agreement {
                 ..seen
             })));
         }
-        self.outdate();
+        self.outdate(|_| true);
         replaced.map(|_| None)
     }
 
-    /// The next one who needs to know looks again.
-    fn outdate(&self) {
-        *self.locked_view() = self.view().map(View::outdated);
+    /// Of a view like this the next one who needs to know looks again.
+    fn outdate(&self, is_it: impl Fn(&View) -> bool) {
+        if let Some(view) = self.locked_view().as_mut().filter(|view| is_it(view)) {
+            view.looked = i64::MIN / 2;
+        }
     }
 
     fn note(&self, view: View) -> View {
@@ -485,14 +489,6 @@ impl Agreement {
         // No code panics under this lock.
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The error of a write whose leave has ended each time that it was to land.
-pub(super) fn never_landed() -> EngineError {
-    tracing::warn!(
-        "a write has not landed in the time that it is given; if this goes on, the database servers' clocks differ by seconds"
-    );
-    EngineError::Busy
 }
 
 fn millis(time: Duration) -> i64 {

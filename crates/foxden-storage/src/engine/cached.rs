@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use foxden_model::{Clock, CollectionName, SyncTime, UserId};
 
-use super::agreement::{Agreement, ROUNDS, never_landed};
+use super::agreement::{Agreement, ROUNDS};
 use super::announced::Announced;
 use super::cache::{FillTicket, ObjectCache, Told, UserCache, told};
 use super::{Engine, EngineError, QueuedWrites};
@@ -276,7 +276,7 @@ impl<E: Engine> Engine for Cached<E> {
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         self.resolve_unknown();
         let mut write = write;
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             if let Some(agreement) = &self.agreement {
                 // Readers of this process are sent to the engine below, whatever the agreement is.
                 write.pass = Some(agreement.pass().await?);
@@ -289,11 +289,13 @@ impl<E: Engine> Engine for Cached<E> {
                 pending.resolve();
             }
             match (written, &self.agreement) {
-                (Err(EngineError::PassEnded(again)), Some(agreement)) => write = agreement.pass_ended(*again),
+                (Err(EngineError::PassEnded(again)), Some(agreement)) => {
+                    write = agreement.pass_ended(round, *again);
+                }
                 (written, _) => return written,
             }
         }
-        Err(never_landed())
+        Err(EngineError::Busy)
     }
 
     // Staging changes nothing that a reader sees.

@@ -37,7 +37,7 @@ use self::bars::{Bar, BarList, SeenBars};
 use self::entry::{SharedObject, UserTimes, UserValue};
 use self::epoch::{EpochKeys, Epochs, LIST_TTL};
 use self::health::CacheHealth;
-use super::agreement::{Agreement, CacheControl, CacheKind, CacheTimes, ROUNDS, never_landed};
+use super::agreement::{Agreement, CacheControl, CacheKind, CacheTimes, ROUNDS};
 use super::announced::Announced;
 use super::cache::{Told, told};
 use super::{Engine, EngineError, QueuedWrites};
@@ -375,7 +375,7 @@ impl<E: Engine> Engine for SharedCached<E> {
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         let is_all = matches!(write.change, Change::DeleteAll | Change::Close);
         let mut write = write;
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             let pass = self.agreement.pass().await?;
             let barred = match pass.bar() {
                 None => None,
@@ -396,11 +396,11 @@ impl<E: Engine> Engine for SharedCached<E> {
                 self.ended(barred, &written, is_all).await;
             }
             match written {
-                Err(EngineError::PassEnded(again)) => write = self.agreement.pass_ended(*again),
+                Err(EngineError::PassEnded(again)) => write = self.agreement.pass_ended(round, *again),
                 written => return written,
             }
         }
-        Err(never_landed())
+        Err(EngineError::Busy)
     }
 
     // Staging changes nothing that a reader sees.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use foxden_model::UserId;
 
-use super::agreement::{Agreement, ROUNDS, never_landed};
+use super::agreement::{Agreement, ROUNDS};
 use super::{Engine, EngineError, QueuedWrites};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
@@ -33,15 +33,15 @@ impl<E: Engine> Engine for Uncached<E> {
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         let mut write = write;
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             // Without a cache there are no entries to bar.
             write.pass = Some(self.agreement.pass().await?);
             match self.engine.write(user, write).await {
-                Err(EngineError::PassEnded(again)) => write = self.agreement.pass_ended(*again),
+                Err(EngineError::PassEnded(again)) => write = self.agreement.pass_ended(round, *again),
                 written => return written,
             }
         }
-        Err(never_landed())
+        Err(EngineError::Busy)
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {

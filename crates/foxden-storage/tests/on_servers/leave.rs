@@ -32,7 +32,7 @@ impl Bare {
     /// Makes a plain write, one that takes a transaction, and a deletion: all land, or none does and each comes back as it was.
     async fn expect(&self, lands: bool, pass: Pass, what: &str) {
         let ctx = &self.ctx;
-        let before = (ctx.payload("bookmarks", "a").await, ctx.store_time().await);
+        let before = ctx.payload("bookmarks", "a").await;
         let target = Target::Object(collection("bookmarks"), id("a"));
         let later = ctx.clock.now().plus_seconds(60);
         let deletion = Write::new(Change::DeleteCollection {
@@ -57,7 +57,7 @@ impl Bare {
         if lands {
             assert_eq!(ctx.payload("bookmarks", "a").await, what);
         } else {
-            assert_eq!(ctx.payload("bookmarks", "a").await, before.0, "{what}");
+            assert_eq!(ctx.payload("bookmarks", "a").await, before, "{what}");
         }
         assert_eq!(ctx.held("bookmarks").await.map(|held| held.count), Some(1));
     }
@@ -130,8 +130,7 @@ struct Two {
     writer: Arc<dyn Engine>,
     proxy: Proxy,
     cached: Arc<dyn Engine>,
-    /// It is removed at the end.
-    _namespace: TestNamespace,
+    namespace: TestNamespace,
 }
 
 impl Two {
@@ -151,7 +150,7 @@ impl Two {
             writer: process(&through, "none", times, 1).await,
             proxy,
             cached: process(namespace.url(), "local", times, 2).await,
-            _namespace: namespace,
+            namespace,
         }
     }
 
@@ -186,12 +185,17 @@ pub async fn a_write_that_is_held_back_lands_in_no_cache_that_is_used_since(serv
     let others = async {
         two.proxy.holds().await;
         // Until it answers from its cache, whose entry says what was there before.
-        let mut reads = 0;
-        while reads < 20 {
+        let phase = "SELECT phase FROM sync_cache";
+        for _ in 0..200 {
             assert_eq!(two.told().await, before);
-            reads += 1;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if two.namespace.number(phase).await == 2 {
+                break;
+            }
         }
+        assert_eq!(two.namespace.number(phase).await, 2, "the cache is in use");
+        assert_eq!(two.told().await, before);
+        assert_eq!(two.told().await, before);
         two.proxy.set(Weather::Fair);
     };
     let (written, ()) = tokio::join!(two.put("one"), others);
@@ -200,12 +204,12 @@ pub async fn a_write_that_is_held_back_lands_in_no_cache_that_is_used_since(serv
 }
 
 pub async fn a_write_whose_leave_has_ended_takes_another_one(server: TestServer) {
-    let two = Box::pin(Two::new(server, Duration::from_millis(600))).await;
+    let two = Box::pin(Two::new(server, Duration::from_secs(3))).await;
     let before = two.put("zero").await;
     two.proxy.set(Weather::HoldsNextQuestion);
     let others = async {
         two.proxy.holds().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         two.proxy.take_round_trips();
         two.proxy.set(Weather::Fair);
     };

@@ -18,6 +18,8 @@ pub enum Weather {
     LosesAnswer,
     /// The next two commits reach the server, but their answers are lost.
     LosesTwoAnswers,
+    /// The next commit reaches the server, but its answer is lost, and the commit after it is.
+    LosesAnswerAndConfirmation,
     /// The next commit does not reach the server.
     LosesCommit,
     /// The next question reaches the server, but its answer is lost.
@@ -160,6 +162,10 @@ async fn carry(
                     }
                     Weather::LosesAnswer if commits => {
                         weather.send_replace(Weather::Fair);
+                        loses = true;
+                    }
+                    Weather::LosesAnswerAndConfirmation if commits => {
+                        weather.send_replace(Weather::LosesCommit);
                         loses = true;
                     }
                     Weather::LosesTwoAnswers if commits => {

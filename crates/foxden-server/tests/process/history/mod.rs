@@ -34,7 +34,7 @@ const CLIENTS: u64 = 3;
 const SECONDS: u64 = 22;
 const LONG_SECONDS: u64 = 300;
 /// A write whose answer takes the engine longer than eight seconds is made again with a later time (record 40). None lands more than
-/// a minute after its client has given up, which caches rely on.
+/// a minute after its client has given up.
 const RULES: Rules = Rules {
     lands_again_after: Some(8_000_000_000),
     lands_within: Some(60_000_000_000),

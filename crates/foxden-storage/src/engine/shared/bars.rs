@@ -11,7 +11,7 @@ use foxden_model::UserId;
 pub(super) const LISTS: u64 = 64;
 /// The most bars of a list.
 const MOST_BARS: usize = 256;
-/// When a bar that is still there has no writer any more: later than any write is given up.
+/// When a bar that is still there has no writer any more: later than the leave of any write ends.
 const OLD_MILLIS: i64 = 60_000;
 
 /// The bars of a list and the run of the server in which it was begun.

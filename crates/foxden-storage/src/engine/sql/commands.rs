@@ -9,7 +9,6 @@ use super::batch::{self, BatchMark};
 use super::connection::Connection;
 use super::fault::Fault;
 use super::guard::new_mark;
-#[cfg(feature = "postgres")]
 use super::known_upsert::KnownUpsert;
 use super::purge::{self, ExpiredObjects};
 use super::settle::Tried;
@@ -29,7 +28,9 @@ const PATIENCE_MILLIS: i64 = 8000;
 /// The longest pause before the second attempt, in milliseconds; it doubles with each further one.
 const PAUSE_MILLIS: u64 = 20;
 /// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
-const LATE_MILLIS: i64 = 8000;
+pub(super) const LATE_MILLIS: i64 = 8000;
+/// The same for a statement that compares this before it waits for the lock of the user's row. The server ends it after eight seconds.
+const AT_ONCE_MILLIS: i64 = 2000;
 /// How long, in milliseconds, the outcome of a command is looked for. The look that is under way then goes on to its end.
 const LOOK_MILLIS: i64 = 20_000;
 
@@ -109,7 +110,6 @@ impl SqlEngine {
     ) -> Result<Answer, AttemptFault> {
         let known = self.known.get(user);
         let mark = new_mark(&*self.rng);
-        #[cfg(feature = "postgres")]
         let (connection, known) = match (known, command) {
             (Some(known), Command::Write(write)) => {
                 match self.write_at_once(user, write, &known, mark, connection).await? {
@@ -126,7 +126,7 @@ impl SqlEngine {
         let mut tx = UserTransaction::begin(connection, dialect, user, known, steady).await?;
         tx.state.mark = mark;
         if let Command::Write(write) = command {
-            tx.landing = landing(write, tx.began());
+            tx.landing = landing(write, tx.began(), LATE_MILLIS);
         }
         let time = self.time(&tx.state);
         let (answer, marker) = match self.apply(&mut tx, command, time).await {
@@ -153,7 +153,7 @@ impl SqlEngine {
         let committed = tx.commit(self.clock.steady_millis()).await;
         let tried = |written| Tried::new(mark, began, written);
         match (committed, answer) {
-            (Ok(_), Answer::Written(written)) if self.is_late(began) => {
+            (Ok(_), Answer::Written(written)) if written.changed && self.is_late(began) => {
                 Err(AttemptFault::Pending(tried(written), None))
             }
             (Ok(state), answer) => {
@@ -175,8 +175,7 @@ impl SqlEngine {
         WriteTime { now, next }
     }
 
-    /// Makes a write in one statement if the user's state is still the one that is known and the write is a plain one.
-    #[cfg(feature = "postgres")]
+    /// Makes a write in one round trip if the user's state is still the one that is known and the write is a plain one.
     async fn write_at_once(
         &self,
         user: UserId,
@@ -190,7 +189,7 @@ impl SqlEngine {
         let Some(upsert) = KnownUpsert::plan(&connection, write, known, time) else {
             return Ok(AtOnce::NotPlain(connection));
         };
-        let landing = landing(write, began);
+        let landing = landing(write, began, AT_ONCE_MILLIS);
         match upsert.execute(&mut connection, user, mark, landing).await {
             Ok(Some((written, _))) if self.is_late(began) => {
                 Err(AttemptFault::Pending(Tried::new(mark, began, written), None))
@@ -327,9 +326,9 @@ impl SqlEngine {
 }
 
 /// What must hold when a write lands whose time was fixed at `began` by the steady clock. Readers are told the times of all
-/// writes some seconds later, by any process.
-pub(super) fn landing(write: &Write, began: i64) -> Option<Landing> {
-    write.pass.map(|pass| pass.landing(began, LATE_MILLIS))
+/// writes some seconds later, by any process: it is late after this many milliseconds.
+pub(super) fn landing(write: &Write, began: i64, late: i64) -> Option<Landing> {
+    write.pass.map(|pass| pass.landing(began, late))
 }
 
 /// Why an attempt failed.
@@ -348,8 +347,7 @@ impl From<Fault> for AttemptFault {
     }
 }
 
-/// What came of the attempt to make a write in one statement.
-#[cfg(feature = "postgres")]
+/// What came of the attempt to make a write in one round trip.
 enum AtOnce {
     Written(Written),
     /// It takes a transaction.

@@ -11,6 +11,8 @@ use foxden_sql::server::PooledConnection;
 use foxden_sql::server::numbered;
 
 use super::fault::Fault;
+#[cfg(feature = "mysql")]
+use super::mysql_known;
 use crate::engine::Corrupt;
 
 #[cfg(feature = "mysql")]
@@ -166,10 +168,28 @@ impl Connection {
         }
     }
 
-    /// Whether a plain write can be one statement: behind a pooler it would need a transaction nevertheless.
-    #[cfg(feature = "postgres")]
-    pub(super) const fn writes_at_once(&self) -> bool {
-        matches!(self, Self::Postgres(_, Pooler::None))
+    /// The dialect of the server.
+    pub(super) const fn dialect(&self) -> Dialect {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(..) => Dialect::Postgres,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => Dialect::Mysql,
+        }
+    }
+
+    /// Whether a plain write of so many bytes can be one round trip: behind a pooler it would need a transaction nevertheless.
+    #[cfg_attr(
+        not(feature = "mysql"),
+        expect(unused_variables, reason = "only texts are limited")
+    )]
+    pub(super) const fn writes_at_once(&self, bytes: u64) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, pooler) => matches!(pooler, Pooler::None),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => bytes <= mysql_known::MAX_BYTES,
+        }
     }
 
     /// The script that begins a transaction.

@@ -41,8 +41,11 @@ impl Fault {
     /// ends the session may come after the commit.
     pub(super) fn committed_nothing(&self) -> bool {
         let Self::Server(error) = self else { return true };
-        if self.may_succeed_again() {
-            return true;
+        match self.class() {
+            Some(fault::Fault::Repeat) => return true,
+            // Poolers, too, say so in the words of an ordinary error.
+            Some(fault::Fault::ConnectionLost) => return false,
+            _ => {}
         }
         let refused = error.as_database_error();
         #[cfg(feature = "postgres")]

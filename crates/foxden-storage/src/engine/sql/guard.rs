@@ -45,7 +45,6 @@ pub(super) async fn compare(
 }
 
 /// Returns whether the user's state alone shows that the guard's target has not changed.
-#[cfg(feature = "postgres")]
 pub(super) fn certainly_holds(state: &UserState, guard: Option<&Guard>) -> bool {
     guard.is_none_or(|guard| match modified(state, &guard.target) {
         Modified::At(time) => time <= guard.unmodified_since,

@@ -1,21 +1,33 @@
-//! A plain write in one statement, for a user whose state is known from the last write.
+//! A plain write in one round trip, for a user whose state is known from the last write.
 
-use foxden_model::{SyncTime, UserId};
+use foxden_model::{CollectionName, SyncTime, UserId};
 
 use super::batch;
-use super::connection::Connection;
+use super::connection::{Connection, Dialect};
 use super::fault::Fault;
 use super::guard::certainly_holds;
+#[cfg(feature = "mysql")]
+use super::mysql_known;
 use super::object_change::{GivenFields, ObjectChange, ObjectTarget, PlainChanges};
 use super::objects::{Objects, statement_rows};
-use super::postgres::{Gate, upsert_if_known};
+#[cfg(feature = "postgres")]
+use super::postgres;
 use super::state::UserState;
-use crate::command::{Change, Write};
+use crate::command::{Change, Patch, Write};
 use crate::engine::agreement::Landing;
 use crate::engine::patch_ref::PatchRef;
 use crate::engine::usage::Usage;
 use crate::engine::write_time::WriteTime;
 use crate::page::Written;
+
+/// A condition of an upsert: what the user's row is known to be, what it becomes, what else must hold then, and the collection whose
+/// counts change with it.
+pub(super) struct Gate {
+    pub(super) known: i64,
+    pub(super) mark: i64,
+    pub(super) landing: Option<Landing>,
+    pub(super) collection: CollectionName,
+}
 
 /// Patches of a collection that is there, which no limit and no guard refuses as long as the state is the known one.
 pub(super) struct KnownUpsert<'a> {
@@ -39,7 +51,8 @@ impl<'a> KnownUpsert<'a> {
             return None;
         };
         let at = known.position(*collection).ok()?;
-        let is_plain = connection.writes_at_once()
+        let bytes = patches.iter().map(Patch::bytes).sum();
+        let is_plain = connection.writes_at_once(bytes)
             && !known.is_closed
             && certainly_holds(known, write.guard.as_ref())
             && !might_fill(known, write.quota, time.now);
@@ -84,7 +97,12 @@ impl<'a> KnownUpsert<'a> {
             time: self.time,
         };
         let user = user.0.cast_signed();
-        let totals = upsert_if_known(connection, user, &gate, target, changes).await?;
+        let totals = match connection.dialect() {
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => postgres::upsert_if_known(connection, user, &gate, target, changes).await?,
+            #[cfg(feature = "mysql")]
+            Dialect::Mysql => mysql_known::upsert_if_known(connection, user, &gate, target, changes).await?,
+        };
         Ok(totals.map(|totals| {
             let mut state = self.known.clone();
             state.modified = self.time.next;

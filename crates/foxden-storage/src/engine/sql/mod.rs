@@ -13,12 +13,13 @@ mod fault;
 mod guard;
 #[cfg(feature = "mysql")]
 mod id_list;
-#[cfg(feature = "postgres")]
 mod known_upsert;
 mod landing;
 pub(super) mod movable;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "mysql")]
+mod mysql_known;
 mod object_change;
 mod objects;
 #[cfg(feature = "postgres")]
@@ -268,7 +269,9 @@ impl Engine for SqlEngine {
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         let answer = self.run(user, Command::Write(&write)).await?;
-        self.pay(write.change.patches()).await;
+        if !matches!(answer, Answer::PassEnded) {
+            self.pay(write.change.patches()).await;
+        }
         match answer {
             Answer::Written(written) => Ok(written),
             Answer::PassEnded => Err(EngineError::PassEnded(Box::new(write))),

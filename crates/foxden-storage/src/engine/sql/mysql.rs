@@ -6,7 +6,9 @@ use std::iter::Peekable;
 use super::connection::{Arg, Row, bytes, int};
 use super::fault::Fault;
 use super::id_list::{padded, padded_ids, placeholders};
-use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals, flag};
+use super::object_change::{
+    GivenFields, ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals, flag,
+};
 use super::transaction::UserTransaction;
 
 /// The sizes of statements. A statement is prepared for each size on each connection, so that there are few; any number of rows is a
@@ -17,7 +19,7 @@ const SIZES: [usize; 5] = [100, 32, 8, 3, 1];
 const OLD_COLUMNS: &str = "id, modified, sortindex, expiry, parent_id, predecessor_id, size";
 
 /// What a replaced row adds to `LAST_INSERT_ID` besides its size: more than all sizes of a transaction.
-const REPLACED_ROW: u64 = 1 << 40;
+pub(super) const REPLACED_ROW: u64 = 1 << 40;
 
 /// An object's row without its payload.
 struct OldRow {
@@ -72,24 +74,13 @@ async fn upsert_plain(
         columns.push_str(field.column());
     }
     let row = format!("(?, ?, ?, ?, ?, ?{})", ", ?".repeat(changes.given.iter().count()));
-    let mut update = String::new();
-    for field in ObjectField::ALL {
-        let column = field.column();
-        let value = if changes.given.contains(field) {
-            format!("VALUES({column})")
-        } else {
-            format!("IF(expiry <= ?, NULL, {column})")
-        };
-        update.extend([", ", column, " = ", &value]);
-    }
+    let update = kept_or_given(changes.given, "?");
     let kept = ObjectField::ALL.len() - changes.given.iter().count();
     let mut totals = Totals::default();
     for all in statements(changes.all) {
         let sql = format!(
             "INSERT INTO sync_object (uid, collection, id, modified, size, payload{columns}) VALUES {}
-             ON DUPLICATE KEY UPDATE modified = VALUES(modified),
-             size = VALUES(size) + 0 * LAST_INSERT_ID(LAST_INSERT_ID() + {REPLACED_ROW} + size),
-             payload = VALUES(payload){update}",
+             ON DUPLICATE KEY UPDATE {update}",
             placeholders(&row, all.len())
         );
         let mut args = Vec::with_capacity(all.len() * (6 + changes.given.iter().count()) + kept);
@@ -117,6 +108,24 @@ async fn upsert_plain(
         totals.bytes -= (replaced % REPLACED_ROW).cast_signed();
     }
     Ok(totals)
+}
+
+/// What becomes of a row that is there. A field that is not given is kept unless the row has expired by `now`.
+pub(super) fn kept_or_given(given: GivenFields, now: &str) -> String {
+    let mut update = format!(
+        "modified = VALUES(modified), \
+         size = VALUES(size) + 0 * LAST_INSERT_ID(LAST_INSERT_ID() + {REPLACED_ROW} + size), payload = VALUES(payload)"
+    );
+    for field in ObjectField::ALL {
+        let column = field.column();
+        let value = if given.contains(field) {
+            format!("VALUES({column})")
+        } else {
+            format!("IF(expiry <= {now}, NULL, {column})")
+        };
+        update.extend([", ", column, " = ", &value]);
+    }
+    update
 }
 
 const fn value<'a>(field: ObjectField, change: &ObjectChange<'a>) -> Arg<'a> {

@@ -1,9 +1,8 @@
 //! What PostgreSQL does in one statement: arrays carry the patches, and the statement merges them with the rows.
 
-use foxden_model::CollectionName;
-
 use super::connection::{Arg, Connection, Dialect, Row, bytes, int};
 use super::fault::Fault;
+use super::known_upsert::Gate;
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
 use super::statement::Statement;
 use super::transaction::UserTransaction;
@@ -75,15 +74,6 @@ pub(super) async fn upsert(
         return Err(Corrupt("the answer of an upsert").into());
     };
     totals(row)
-}
-
-/// A condition of an upsert: what the user's row is known to be, what it becomes, what else must hold then, and the collection whose
-/// counts change with it.
-pub(super) struct Gate {
-    pub(super) known: i64,
-    pub(super) mark: i64,
-    pub(super) landing: Option<Landing>,
-    pub(super) collection: CollectionName,
 }
 
 /// Applies changes of objects to a collection that is there, outside a transaction. `None`: the user's row has another mark, or the

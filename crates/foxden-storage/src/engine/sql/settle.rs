@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foxden_model::UserId;
 
-use super::commands::landing;
+use super::commands::{LATE_MILLIS, landing};
 use super::fault::Fault;
 use super::guard::new_mark;
 use super::transaction::{CommitFault, UserTransaction};
@@ -65,8 +65,11 @@ impl SqlEngine {
                 continue;
             };
             let mut again = write.clone();
-            match tries.iter().find(|tried| tried.mark == tx.state.mark) {
-                Some(landed) if landed.was_seen || !self.is_late(landed.began) => {
+            // Of these there is nothing that a reader could miss.
+            let is_nothing = tries.iter().all(|tried| !tried.written.changed);
+            match tries.iter_mut().find(|tried| tried.mark == tx.state.mark) {
+                Some(landed) if is_nothing || landed.was_seen || !self.is_late(landed.began) => {
+                    landed.was_seen = true;
                     let landed = Tried {
                         mark: new_mark(&*self.rng),
                         began: landed.began,
@@ -87,7 +90,7 @@ impl SqlEngine {
                     again.guard = None;
                     again.quota = None;
                 }
-                None if tx.state.modified < earliest => {}
+                None if is_nothing || tx.state.modified < earliest => {}
                 // It cannot be made again, or others have written since.
                 Some(_) | None => {
                     tx.roll_back().await;
@@ -96,7 +99,7 @@ impl SqlEngine {
             }
             tx.state.mark = new_mark(&*self.rng);
             let (mark, began) = (tx.state.mark, tx.began());
-            tx.landing = landing(write, began);
+            tx.landing = landing(write, began, LATE_MILLIS);
             let time = self.time(&tx.state).not_before(write.not_before);
             let written = match write::write(&mut tx, &again, time).await {
                 Ok(written) => Ok(Written {
@@ -120,7 +123,7 @@ impl SqlEngine {
                     return written;
                 }
                 Ok(_) => {}
-                // Its tries may yet land.
+                // Its tries may yet land, but it may not be made again.
                 Err(CommitFault::NotCommitted(Fault::PassEnded)) => break,
                 Err(CommitFault::NotCommitted(fault) | CommitFault::Unknown(fault)) => {
                     drop(self.server.error(fault));

@@ -28,7 +28,7 @@ pub(super) struct UserTransaction {
     began: i64,
     /// What must hold when it commits.
     pub(super) landing: Option<Landing>,
-    /// Whether the state was known, so that no change was seen that may not be acknowledged yet.
+    /// Whether no change was seen that may not be acknowledged yet.
     pub(super) was_known: bool,
     /// The statements that are sent together with the commit. They consist of numbers and of names that need no quoting.
     script: String,
@@ -63,10 +63,11 @@ impl UserTransaction {
             script = format!("{script}; {rest}");
         }
         let mut answers = connection.script(script).await?;
-        let mut state = None;
+        let (mut state, mut was_known) = (None, false);
         if let Some(known) = known {
             if UserState::mark(&answers)? == Some(known.mark) {
                 state = Some(known.clone());
+                was_known = true;
             } else {
                 answers.extend(connection.script(rest.clone()).await?);
             }
@@ -86,9 +87,10 @@ impl UserTransaction {
             };
             answers = connection.script(insert).await?;
             state = UserState::read(&answers)?;
+            // There is nothing to be seen.
+            was_known = state.as_ref().is_some_and(|state| state.mark == 0);
         }
         let state = state.ok_or(Corrupt("the row of a user"))?;
-        let was_known = known.is_some_and(|known| known.mark == state.mark);
         Ok(Self {
             connection,
             dialect,

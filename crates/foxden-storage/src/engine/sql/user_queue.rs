@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use foxden_model::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,6 +12,8 @@ use crate::engine::EngineError;
 
 /// The most commands of one user that wait.
 const MAX_WAITING: usize = 64;
+/// How long a command waits for its turn.
+const MOST_WAIT: Duration = Duration::from_secs(15);
 
 /// The commands of each user that run or wait.
 pub(super) struct UserQueues {
@@ -44,8 +47,12 @@ impl UserQueues {
         }
     }
 
-    /// Waits until the user's command may run; refuses it if too many wait.
+    /// Waits until the user's command may run; refuses it if too many wait, or if its turn does not come.
     pub(super) async fn enter(&self, user: UserId) -> Result<Turn<'_>, EngineError> {
+        self.enter_within(user, MOST_WAIT).await
+    }
+
+    async fn enter_within(&self, user: UserId, most_wait: Duration) -> Result<Turn<'_>, EngineError> {
         let (semaphore, slot) = {
             let mut users = self.users();
             let queue = users.entry(user).or_insert_with(|| Queue {
@@ -58,7 +65,8 @@ impl UserQueues {
             queue.inside += 1;
             (Arc::clone(&queue.semaphore), QueueSlot { queues: self, user })
         };
-        let permit = semaphore.acquire_owned().await;
+        let permit = tokio::time::timeout(most_wait, semaphore.acquire_owned()).await;
+        let permit = permit.map_err(|_| EngineError::Busy)?;
         Ok(Turn {
             _permit: permit.map_err(|closed| EngineError::Unavailable(closed.into()))?,
             _slot: slot,
@@ -98,6 +106,16 @@ mod tests {
         let second = second.await.unwrap();
         assert_eq!(queues.users().len(), 1);
         drop(second);
+        assert!(queues.users().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_command_waits_for_long() {
+        let queues = UserQueues::new(1);
+        let running = queues.enter(UserId(1)).await.unwrap();
+        let refused = queues.enter_within(UserId(1), Duration::from_millis(10)).await;
+        assert!(matches!(refused, Err(EngineError::Busy)));
+        drop((refused, running));
         assert!(queues.users().is_empty());
     }
 
