@@ -2,6 +2,7 @@
 //! them.
 
 mod fake;
+mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 

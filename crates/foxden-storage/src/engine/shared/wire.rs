@@ -344,6 +344,10 @@ impl Wire {
         for _ in 0..answers {
             replies.push(P::reply(self).await?);
         }
+        if self.read < self.buffer.len() {
+            // One answer too many: those that were read may belong to earlier commands.
+            return Err(WireFault::Broken("it answers more than it is asked".to_owned()));
+        }
         Ok(replies)
     }
 
