@@ -157,10 +157,22 @@ impl<E: Engine> Cached<E> {
             // An earlier write keeps the user invalidated.
             Added::Extended => {}
             Added::Full => {
-                self.no_fills_until.fetch_max(ends, Ordering::SeqCst);
+                if self.end_fills(ends) {
+                    tracing::warn!(
+                        cause = "too many writes have no known outcome",
+                        minutes = UNKNOWN_MILLIS / 60_000,
+                        "the cache takes no new entries for a while"
+                    );
+                }
             }
         }
         self.users.resolve(user, None);
+    }
+
+    /// Adds no entry until then. Returns whether that is news: before, entries were added, or were to be after a purge.
+    fn end_fills(&self, until: i64) -> bool {
+        let before = self.no_fills_until.fetch_max(until, Ordering::SeqCst);
+        before <= self.clock.steady_millis() + UNKNOWN_PURGE_MILLIS
     }
 
     fn unknown(&self) -> MutexGuard<'_, UnknownOutcomes> {

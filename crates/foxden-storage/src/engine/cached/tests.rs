@@ -258,6 +258,26 @@ async fn too_many_unknown_outcomes_end_the_filling_of_the_cache() {
     }
 }
 
+#[tokio::test]
+async fn the_log_says_once_that_no_entry_is_added() {
+    let ctx = TestContext::new();
+    let end_fills = || ctx.cached.end_fills(ctx.clock.steady_millis() + UNKNOWN_MILLIS);
+    for _ in 0..2 {
+        assert!(end_fills());
+        assert!(!end_fills());
+        ctx.clock.advance_millis(UNKNOWN_MILLIS);
+    }
+    // A purge ends it for a minute, and silently.
+    ctx.clock.advance_millis(UNKNOWN_MILLIS);
+    ctx.cached.engine.hangs.store(true, Ordering::SeqCst);
+    {
+        let mut purge = ctx.cached.purge(Budget::of(10));
+        let poll = purge.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll.is_pending());
+    }
+    assert!(end_fills());
+}
+
 /// The engine may go on with a purge whose caller has gone.
 #[tokio::test]
 async fn a_cancelled_purge_clears_the_cache() {
