@@ -13,6 +13,7 @@
 //!
 //! Nothing runs in the background: a call that finds the last look too old looks itself, and others wait for that.
 
+mod failures;
 mod pass;
 mod row;
 mod times;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng};
 
+use self::failures::Failures;
 use super::EngineError;
 use crate::command::Write;
 pub use pass::{Landing, Pass};
@@ -54,7 +56,7 @@ pub struct Agreement {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     view: Mutex<Option<View>>,
-    failures: Mutex<Failures>,
+    failures: Failures,
     /// The epoch that this process announced last; 0 before.
     own_epoch: AtomicI64,
     is_closed: AtomicBool,
@@ -85,14 +87,6 @@ struct View {
     first_seen: i64,
 }
 
-/// Looks that have failed.
-#[derive(Clone, Copy, Default)]
-struct Failures {
-    count: u64,
-    /// Whether the last one found too many others.
-    was_busy: bool,
-}
-
 /// Announcements of this process.
 #[derive(Default)]
 struct Trials {
@@ -118,7 +112,7 @@ impl Agreement {
             clock,
             rng,
             view: Mutex::default(),
-            failures: Mutex::default(),
+            failures: Failures::default(),
             own_epoch: AtomicI64::new(0),
             is_closed: AtomicBool::new(false),
             warned: AtomicI64::new(i64::MIN / 2),
@@ -163,13 +157,13 @@ impl Agreement {
         }
         // The engine will tell why the database does not answer.
         let looked = async {
-            let failures = self.failures().count;
+            let failures = self.failures.count();
             let trials = self.turn.lock().await;
             // Another one may have looked meanwhile.
             if let Some(view) = self.fresh(self.times.lease) {
                 return Some((view, None));
             }
-            self.shares_failure(failures).ok()?;
+            self.failures.since(failures).ok()?;
             let view = self.look().await.ok()?;
             Some((view, Some(trials)))
         };
@@ -240,12 +234,12 @@ impl Agreement {
         if let Some(view) = self.fresh(self.times.write_lease) {
             return Ok(view);
         }
-        let failures = self.failures().count;
+        let failures = self.failures.count();
         let _turn = self.turn.lock().await;
         if let Some(view) = self.fresh(self.times.write_lease) {
             return Ok(view);
         }
-        self.shares_failure(failures)?;
+        self.failures.since(failures)?;
         self.look().await
     }
 
@@ -292,9 +286,7 @@ impl Agreement {
         let (looked, looked_wall) = (self.clock.steady_millis(), self.clock.millis());
         let seen = self.control.look().await;
         if let Err(error) = &seen {
-            let mut failures = self.locked_failures();
-            failures.count += 1;
-            failures.was_busy = matches!(error, EngineError::Busy);
+            self.failures.note(error);
         }
         let SeenRow { row, clock } = seen?;
         Ok(self.note(View {
@@ -305,27 +297,6 @@ impl Agreement {
             answered: self.clock.steady_millis(),
             first_seen: 0,
         }))
-    }
-
-    /// Fails if a look has failed since there were so many failures: each call that waited for it would wait as long again.
-    fn shares_failure(&self, before: u64) -> Result<(), EngineError> {
-        let failures = self.failures();
-        match (failures.count == before, failures.was_busy) {
-            (true, _) => Ok(()),
-            (false, true) => Err(EngineError::Busy),
-            (false, false) => Err(EngineError::Unavailable(
-                "the database has just not answered".into(),
-            )),
-        }
-    }
-
-    fn failures(&self) -> Failures {
-        *self.locked_failures()
-    }
-
-    fn locked_failures(&self) -> MutexGuard<'_, Failures> {
-        // No code panics under this lock.
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the row unless it has changed; what it is then is seen by the next look. To be called in turn.
@@ -340,6 +311,9 @@ impl Agreement {
                 looked_wall,
                 ..seen
             })));
+        }
+        if let Err(error) = &replaced {
+            self.failures.note(error);
         }
         self.outdate(|_| true);
         replaced.map(|_| None)
@@ -441,10 +415,12 @@ impl Agreement {
 
     /// Ends the use of a cache that this process cannot bar.
     async fn object(&self, view: View, cause: &str) -> Result<(), EngineError> {
+        let failures = self.failures.count();
         let _turn = self.turn.lock().await;
         if self.view().is_none_or(|now| now.row.version != view.row.version) {
             return Ok(());
         }
+        self.failures.since(failures)?;
         let phase = match view.row.phase {
             // No process reads it yet.
             Phase::Starting => Phase::Free,
@@ -464,11 +440,13 @@ impl Agreement {
 
     /// Waits until no process uses a paused cache any more.
     async fn free(&self, view: View) -> Result<(), EngineError> {
+        let failures = self.failures.count();
         let passed = self.clock.steady_millis() - view.first_seen;
         let left = millis(self.times.hold) - passed;
         tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
         let _turn = self.turn.lock().await;
         if self.view().is_some_and(|now| now.row.version == view.row.version) {
+            self.failures.since(failures)?;
             self.replace(view, CacheRow::default()).await?;
         }
         Ok(())

@@ -1,9 +1,11 @@
 //! Tests of what processes see of an agreement and when they may read and write.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
 
 use foxden_model::{ManualClock, SeededRng};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use super::*;
 
@@ -11,6 +13,9 @@ use super::*;
 pub(in crate::engine) struct Row {
     now: Mutex<CacheRow>,
     is_away: AtomicBool,
+    gate: Gate,
+    calls: AtomicUsize,
+    answers: AtomicUsize,
     began: Instant,
 }
 
@@ -19,7 +24,48 @@ impl Default for Row {
         Self {
             now: Mutex::default(),
             is_away: AtomicBool::default(),
+            gate: Gate::default(),
+            calls: AtomicUsize::default(),
+            answers: AtomicUsize::default(),
             began: Instant::now(),
+        }
+    }
+}
+
+/// Where a test stops calls until it opens the gate.
+pub(in crate::engine) struct Gate {
+    is_shut: watch::Sender<bool>,
+    arrived: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            is_shut: watch::Sender::new(false),
+            arrived: Semaphore::new(0),
+        }
+    }
+}
+
+impl Gate {
+    pub(in crate::engine) fn shut(&self) {
+        self.is_shut.send_replace(true);
+    }
+
+    pub(in crate::engine) fn open(&self) {
+        self.is_shut.send_replace(false);
+    }
+
+    /// Waits until a call stands at the shut gate.
+    pub(in crate::engine) async fn arrival(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    pub(in crate::engine) async fn pass(&self) {
+        let mut is_shut = self.is_shut.subscribe();
+        if *is_shut.borrow_and_update() {
+            self.arrived.add_permits(1);
+            is_shut.wait_for(|is_shut| !is_shut).await.unwrap();
         }
     }
 }
@@ -41,22 +87,39 @@ impl Row {
     fn clock(&self) -> i64 {
         millis(self.began.elapsed())
     }
+
+    fn is_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// Calls so far, and those that were not dropped before their end.
+    fn calls(&self) -> [usize; 2] {
+        [&self.calls, &self.answers].map(|count| count.load(Ordering::SeqCst))
+    }
+
+    async fn answer(&self) -> Result<CacheRow, EngineError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.gate.pass().await;
+        self.answers.fetch_add(1, Ordering::SeqCst);
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(EngineError::Busy);
+        }
+        Ok(self.row())
+    }
 }
 
 #[async_trait]
 impl CacheControl for Row {
     async fn look(&self) -> Result<SeenRow, EngineError> {
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(EngineError::Busy);
-        }
+        let row = self.answer().await?;
         Ok(SeenRow {
-            row: self.row(),
+            row,
             clock: self.clock(),
         })
     }
 
     async fn replace(&self, version: i64, next: CacheRow) -> Result<bool, EngineError> {
-        let before = self.look().await?.row;
+        let before = self.answer().await?;
         let is_replaced = before.version == version;
         if is_replaced {
             let version = version + 1;
@@ -205,7 +268,7 @@ async fn processes_with_the_same_shared_cache_use_it_together() {
 async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
     let mut store = Store::new();
     let (process, epoch) = store.serving(CacheKind::Redis).await;
-    store.row.is_away.store(true, Ordering::SeqCst);
+    store.row.is_away(true);
     store.pass_seconds(1);
     assert_eq!(process.serving().await, Some(epoch));
     store.pass_seconds(1);
@@ -213,7 +276,7 @@ async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
     assert_eq!(process.pass().await.unwrap().bar(), Some(epoch));
     store.pass_seconds(13);
     assert!(process.pass().await.is_err());
-    store.row.is_away.store(false, Ordering::SeqCst);
+    store.row.is_away(false);
     assert_eq!(process.serving().await, Some(epoch));
 }
 
@@ -268,4 +331,38 @@ async fn the_next_process_takes_over_from_one_that_was_killed() {
     next.serving().await;
     store.pass_seconds(81);
     assert!(next.serving().await.is_some());
+}
+
+/// Writers that wait for their turn would else wait for the database one after the other.
+#[tokio::test]
+async fn those_who_waited_for_a_change_that_failed_share_the_failure() {
+    for phase in [Phase::On, Phase::Paused] {
+        let mut store = Store::new();
+        let (process, epoch) = store.serving(CacheKind::Redis).await;
+        store.row.row.lock().unwrap().phase = phase;
+        store.pass_seconds(15);
+        process.serving().await;
+        store.row.gate.shut();
+        store.row.is_away(true);
+        let [calls, _] = store.row.calls();
+        let process = Arc::new(process);
+        let mut writers = JoinSet::new();
+        for _ in 0..9 {
+            let process = Arc::clone(&process);
+            writers.spawn(async move {
+                match phase {
+                    Phase::On => process.cannot_bar(epoch, "it is away").await,
+                    _ => process.pass().await.map(drop),
+                }
+            });
+        }
+        store.row.gate.arrival().await;
+        // All others wait for their turn.
+        tokio::task::yield_now().await;
+        store.row.gate.open();
+        for ended in writers.join_all().await {
+            assert!(matches!(ended, Err(EngineError::Busy)));
+        }
+        assert_eq!(store.row.calls()[0], calls + 1);
+    }
 }
