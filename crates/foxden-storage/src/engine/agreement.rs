@@ -13,6 +13,7 @@
 //!
 //! Nothing runs in the background: a call that finds the last look too old looks itself, and others wait for that.
 
+mod announce;
 mod failures;
 mod pass;
 mod row;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng};
 
+use self::announce::Turn;
 use self::failures::Failures;
 use super::EngineError;
 use crate::command::Write;
@@ -43,8 +45,6 @@ pub(super) const ROUNDS: u32 = 4;
 const WARNING_MILLIS: i64 = 60_000;
 /// How long a reader waits for a look. It asks the engine then.
 const READER_LIMIT: Duration = Duration::from_secs(1);
-/// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
-const MOST_PAUSE_MILLIS: i64 = 30_000;
 
 /// The part of one process in the agreement.
 pub struct Agreement {
@@ -63,7 +63,7 @@ pub struct Agreement {
     /// When the log was last told that writes do not land, by the steady clock.
     warned: AtomicI64,
     /// One look or change at a time.
-    turn: tokio::sync::Mutex<Trials>,
+    turn: tokio::sync::Mutex<Turn>,
 }
 
 /// A cache that processes share.
@@ -85,15 +85,6 @@ struct View {
     answered: i64,
     /// When the row was first seen like this.
     first_seen: i64,
-}
-
-/// Announcements of this process.
-#[derive(Default)]
-struct Trials {
-    /// When it may announce its cache again.
-    next: i64,
-    /// How often in a row the cache could not be reached.
-    failures: u32,
 }
 
 impl Agreement {
@@ -155,26 +146,23 @@ impl Agreement {
         if let Some(view) = self.fresh(self.times.lease) {
             return self.served(view);
         }
-        // The engine will tell why the database does not answer.
         let looked = async {
             let failures = self.failures.count();
-            let trials = self.turn.lock().await;
+            let turn = self.turn.lock().await;
             // Another one may have looked meanwhile.
             if let Some(view) = self.fresh(self.times.lease) {
                 return Some((view, None));
             }
             self.failures.since(failures).ok()?;
             let view = self.look().await.ok()?;
-            Some((view, Some(trials)))
+            Some((view, Some(turn)))
         };
-        let (mut view, trials) = tokio::time::timeout(READER_LIMIT, looked).await.ok()??;
-        let Some(mut trials) = trials else {
-            return self.served(view);
+        // The engine will tell why the database does not answer.
+        let (view, turn) = tokio::time::timeout(READER_LIMIT, looked).await.ok()??;
+        let view = match turn {
+            Some(turn) => self.advance(view, turn).await,
+            None => view,
         };
-        // It is announced, and used at once if it need not settle.
-        for _ in 0..2 {
-            view = self.advance(view, &mut trials).await;
-        }
         self.served(view)
     }
 
@@ -356,63 +344,6 @@ impl Agreement {
         }
     }
 
-    /// Announces this process's cache, or begins to use one that was announced. To be called in turn.
-    async fn advance(&self, view: View, trials: &mut Trials) -> View {
-        if self.is_closed.load(Ordering::SeqCst) {
-            return view;
-        }
-        let now = self.clock.steady_millis();
-        let next = match view.row.phase {
-            Phase::Free if self.cache != CacheKind::None && now >= trials.next => self.announce(trials).await,
-            Phase::Starting
-                if self.is_ours(view.row) && now - view.first_seen >= millis(self.times.settle) =>
-            {
-                Some(CacheRow {
-                    phase: Phase::On,
-                    ..view.row
-                })
-            }
-            Phase::Paused if now - view.first_seen >= millis(self.times.hold) => Some(CacheRow::default()),
-            _ => None,
-        };
-        let Some(next) = next else { return view };
-        match self.replace(view, next).await {
-            Ok(Some(view)) => view,
-            // Others were quicker, or the database does not answer; the next look tells.
-            Ok(None) | Err(_) => view,
-        }
-    }
-
-    /// The row that announces the cache, unless that cannot be reached.
-    async fn announce(&self, trials: &mut Trials) -> Option<CacheRow> {
-        let epoch = self.new_epoch();
-        if let Some(server) = &self.server
-            && let Err(cause) = server.begin(epoch).await
-        {
-            if trials.failures == 0 {
-                tracing::warn!(
-                    cache = self.cache.name(),
-                    cause,
-                    "the cache cannot be used; it is tried again and again"
-                );
-            }
-            let pause = (1000 << trials.failures.min(5)).min(MOST_PAUSE_MILLIS);
-            trials.failures += 1;
-            trials.next = self.clock.steady_millis() + pause;
-            return None;
-        }
-        trials.failures = 0;
-        // Unless others object, the next time is far off.
-        trials.next = self.clock.steady_millis() + millis(self.times.retry);
-        self.own_epoch.store(epoch, Ordering::SeqCst);
-        Some(CacheRow {
-            phase: Phase::Starting,
-            epoch,
-            cache: self.cache,
-            ..CacheRow::default()
-        })
-    }
-
     /// Ends the use of a cache that this process cannot bar.
     async fn object(&self, view: View, cause: &str) -> Result<(), EngineError> {
         let failures = self.failures.count();
@@ -450,13 +381,6 @@ impl Agreement {
             self.replace(view, CacheRow::default()).await?;
         }
         Ok(())
-    }
-
-    fn new_epoch(&self) -> i64 {
-        let mut random = [0; 8];
-        self.rng.fill(&mut random);
-        // Zero is the epoch of no cache.
-        (i64::from_le_bytes(random) & i64::MAX).max(1)
     }
 
     fn view(&self) -> Option<View> {

@@ -339,7 +339,7 @@ async fn those_who_waited_for_a_change_that_failed_share_the_failure() {
     for phase in [Phase::On, Phase::Paused] {
         let mut store = Store::new();
         let (process, epoch) = store.serving(CacheKind::Redis).await;
-        store.row.row.lock().unwrap().phase = phase;
+        store.row.now.lock().unwrap().phase = phase;
         store.pass_seconds(15);
         process.serving().await;
         store.row.gate.shut();
@@ -365,4 +365,42 @@ async fn those_who_waited_for_a_change_that_failed_share_the_failure() {
         }
         assert_eq!(store.row.calls()[0], calls + 1);
     }
+}
+
+/// A cache that is asked to begin an epoch.
+#[derive(Default)]
+struct Beginning(Gate);
+
+#[async_trait]
+impl EpochServer for Beginning {
+    async fn begin(&self, _epoch: i64) -> Result<(), String> {
+        self.0.pass().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn others_do_not_wait_for_a_cache_that_is_to_begin_an_epoch() {
+    let mut store = Store::new();
+    let server = Arc::new(Beginning::default());
+    let process = Arc::new(Agreement {
+        server: Some(server.clone()),
+        ..store.process(CacheKind::Redis)
+    });
+    server.0.shut();
+    let mut readers = JoinSet::new();
+    let reader = Arc::clone(&process);
+    readers.spawn(async move { reader.serving().await });
+    server.0.arrival().await;
+    store.pass_seconds(15);
+    let [calls, _] = store.row.calls();
+    process.pass().await.unwrap();
+    store.pass_seconds(2);
+    assert_eq!(process.serving().await, None);
+    assert_eq!(store.row.calls()[0], calls + 2, "both looked");
+    assert_eq!(readers.len(), 1);
+    assert_eq!(store.phase(), Phase::Free);
+    server.0.open();
+    readers.join_all().await;
+    assert_eq!(store.phase(), Phase::Starting);
 }

@@ -69,7 +69,7 @@ fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
 /// Begins epochs with empty lists of bars.
 pub(super) struct Epochs {
     server: Arc<dyn CacheServer>,
-    /// The epoch that this process began last.
+    /// The epoch that this process tried to begin last.
     last: Mutex<Option<i64>>,
 }
 
@@ -84,11 +84,8 @@ impl Epochs {
     async fn begin(&self, epoch: i64) -> Result<(), CacheFault> {
         let keys = EpochKeys(epoch);
         let run = self.server.run().await?;
-        let lists = (0..LISTS).map(|number| (keys.list(number), BarList::empty(number, &run).write()));
-        let lists: Vec<_> = lists.collect();
-        self.server.store(&run, &lists, LIST_TTL).await?;
-        self.try_what_writers_do(keys).await?;
-        // Nothing in the last one counts any more. What cannot be removed takes room until it ends by itself.
+        // Nothing in the last one counts any more, also if it was never announced. What cannot be removed takes room until it ends by
+        // itself.
         let last = self
             .last
             .lock()
@@ -97,7 +94,10 @@ impl Epochs {
         if let Some(last) = last {
             drop(self.server.remove(&run, &EpochKeys(last).lists()).await);
         }
-        Ok(())
+        let lists = (0..LISTS).map(|number| (keys.list(number), BarList::empty(number, &run).write()));
+        let lists: Vec<_> = lists.collect();
+        self.server.store(&run, &lists, LIST_TTL).await?;
+        self.try_what_writers_do(keys).await
     }
 
     /// A server may let a user read and store, and forbid the rest.
