@@ -11,7 +11,8 @@
 //!    writes.
 //! 3. Each announcement has an epoch of its own, and entries of other epochs are never used.
 //!
-//! Nothing runs in the background: a call that finds the last look too old looks itself, and others wait for that.
+//! Nothing runs in the background: a call that finds the last look too old looks itself, and others wait for that. A look whose caller has
+//! left is finished by the next one, so that its connection is not lost.
 
 mod announce;
 mod failures;
@@ -45,6 +46,8 @@ pub(super) const ROUNDS: u32 = 4;
 const WARNING_MILLIS: i64 = 60_000;
 /// How long a reader waits for a look. It asks the engine then.
 const READER_LIMIT: Duration = Duration::from_secs(1);
+/// How long after a look that took longer readers wait for none.
+const SLOW_MILLIS: i64 = 5000;
 
 /// The part of one process in the agreement.
 pub struct Agreement {
@@ -57,6 +60,8 @@ pub struct Agreement {
     rng: Arc<dyn Rng>,
     view: Mutex<Option<View>>,
     failures: Failures,
+    /// Until when readers wait for no look.
+    slow_until: AtomicI64,
     /// The epoch that this process announced last; 0 before.
     own_epoch: AtomicI64,
     is_closed: AtomicBool,
@@ -104,6 +109,7 @@ impl Agreement {
             rng,
             view: Mutex::default(),
             failures: Failures::default(),
+            slow_until: AtomicI64::new(i64::MIN),
             own_epoch: AtomicI64::new(0),
             is_closed: AtomicBool::new(false),
             warned: AtomicI64::new(i64::MIN / 2),
@@ -146,19 +152,30 @@ impl Agreement {
         if let Some(view) = self.fresh(self.times.lease) {
             return self.served(view);
         }
+        if self.is_slow() {
+            return None;
+        }
         let looked = async {
             let failures = self.failures.count();
-            let turn = self.turn.lock().await;
+            let mut turn = self.turn.lock().await;
             // Another one may have looked meanwhile.
             if let Some(view) = self.fresh(self.times.lease) {
                 return Some((view, None));
             }
+            if self.is_slow() {
+                return None;
+            }
             self.failures.since(failures).ok()?;
-            let view = self.look().await.ok()?;
+            let view = self.look(&mut turn).await.ok()?;
             Some((view, Some(turn)))
         };
         // The engine will tell why the database does not answer.
-        let (view, turn) = tokio::time::timeout(READER_LIMIT, looked).await.ok()??;
+        let Ok(looked) = tokio::time::timeout(READER_LIMIT, looked).await else {
+            let until = self.clock.steady_millis() + SLOW_MILLIS;
+            self.slow_until.store(until, Ordering::SeqCst);
+            return None;
+        };
+        let (view, turn) = looked?;
         let view = match turn {
             Some(turn) => self.advance(view, turn).await,
             None => view,
@@ -223,12 +240,17 @@ impl Agreement {
             return Ok(view);
         }
         let failures = self.failures.count();
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         if let Some(view) = self.fresh(self.times.write_lease) {
             return Ok(view);
         }
         self.failures.since(failures)?;
-        self.look().await
+        self.look(&mut turn).await
+    }
+
+    /// Whether a reader has lately waited in vain for a look.
+    fn is_slow(&self) -> bool {
+        self.clock.steady_millis() < self.slow_until.load(Ordering::SeqCst)
     }
 
     /// What was seen within this time.
@@ -269,10 +291,13 @@ impl Agreement {
         }
     }
 
-    /// Looks at the row. To be called in turn.
-    async fn look(&self) -> Result<View, EngineError> {
+    /// Looks at the row, in turn.
+    async fn look(&self, turn: &mut Turn) -> Result<View, EngineError> {
+        turn.finish()
+            .await
+            .inspect_err(|error| self.failures.note(error))?;
         let (looked, looked_wall) = (self.clock.steady_millis(), self.clock.millis());
-        let seen = self.control.look().await;
+        let seen = turn.look(&self.control).await;
         if let Err(error) = &seen {
             self.failures.note(error);
         }

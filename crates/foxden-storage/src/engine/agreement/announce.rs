@@ -1,12 +1,15 @@
 //! How a process announces its cache, and begins to use one that was announced.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
-use super::{Agreement, CacheKind, CacheRow, Phase, View, millis};
+use super::{Agreement, CacheControl, CacheKind, CacheRow, Phase, View, millis};
+use crate::engine::EngineError;
 
 /// How long a reader waits until a cache has begun an epoch.
 const BEGIN_LIMIT: Duration = Duration::from_secs(1);
@@ -16,10 +19,33 @@ const MOST_PAUSE_MILLIS: i64 = 30_000;
 /// The turn of the one call that may look at the row or change it.
 #[derive(Default)]
 pub(super) struct Turn {
+    /// A look that is under way. It outlives its caller.
+    look: Option<Pin<Box<dyn Future<Output = Result<CacheRow, EngineError>> + Send>>>,
     /// When this process may announce its cache again.
     next: i64,
     /// How often in a row the cache could not be reached.
     failures: u32,
+}
+
+impl Turn {
+    /// Looks at the row.
+    pub(super) async fn look(&mut self, control: &Arc<dyn CacheControl>) -> Result<CacheRow, EngineError> {
+        let control = Arc::clone(control);
+        let look = self.look.insert(Box::pin(async move { control.look().await }));
+        let row = look.await;
+        self.look = None;
+        row
+    }
+
+    /// Finishes a look whose caller has left. What it found is old.
+    pub(super) async fn finish(&mut self) -> Result<(), EngineError> {
+        if let Some(look) = &mut self.look {
+            let row = look.await;
+            self.look = None;
+            row?;
+        }
+        Ok(())
+    }
 }
 
 impl Agreement {

@@ -333,6 +333,23 @@ async fn the_next_process_takes_over_from_one_that_was_killed() {
     assert!(next.serving().await.is_some());
 }
 
+#[tokio::test]
+async fn readers_wait_once_for_looks_that_are_slow_and_drop_none() {
+    let mut store = Store::new();
+    let (process, epoch) = store.serving(CacheKind::Redis).await;
+    store.row.gate.shut();
+    store.pass_seconds(2);
+    let [calls, answers] = store.row.calls();
+    for _ in 0..4 {
+        assert_eq!(process.serving().await, None);
+        assert_eq!(store.row.calls(), [calls + 1, answers]);
+    }
+    store.row.gate.open();
+    store.pass_seconds(5);
+    assert_eq!(process.serving().await, Some(epoch));
+    assert_eq!(store.row.calls(), [calls + 2, answers + 2], "it was finished");
+}
+
 /// Writers that wait for their turn would else wait for the database one after the other.
 #[tokio::test]
 async fn those_who_waited_for_a_change_that_failed_share_the_failure() {
