@@ -34,6 +34,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng, SyncTime, UserId};
 
+use self::barring::BarFault;
 use self::bars::{BarList, SeenBars};
 use self::entry::{SharedObject, UserTimes, UserValue};
 use self::epoch::{EpochKeys, Epochs};
@@ -64,7 +65,7 @@ pub struct SharedCached<E> {
     rng: Arc<dyn Rng>,
     announced: Announced,
     seen_bars: SeenBars,
-    /// How long a writer tries to reach the cache.
+    /// How long a writer tries to bar an entry.
     bar_limit: Duration,
     health: CacheHealth,
 }
@@ -271,7 +272,8 @@ impl<E: Engine> Engine for SharedCached<E> {
                 None => None,
                 Some(epoch) => match self.bar(epoch, user).await {
                     Ok(barred) => Some(barred),
-                    Err(fault) => {
+                    Err(BarFault::Busy) => return Err(EngineError::Busy),
+                    Err(BarFault::Cache(fault)) => {
                         let cause = format!("{}: {fault}", self.server.place());
                         self.agreement.cannot_bar(epoch, &cause).await?;
                         continue;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
-use super::{Agreement, CacheControl, CacheKind, CacheRow, Phase, View, millis};
+use super::{Agreement, CacheControl, CacheKind, CacheRow, Phase, SeenRow, View, millis};
 use crate::engine::EngineError;
 
 /// How long a reader waits until a cache has begun an epoch.
@@ -20,7 +20,7 @@ const MOST_PAUSE_MILLIS: i64 = 30_000;
 #[derive(Default)]
 pub(super) struct Turn {
     /// A look that is under way. It outlives its caller.
-    look: Option<Pin<Box<dyn Future<Output = Result<CacheRow, EngineError>> + Send>>>,
+    look: Option<Pin<Box<dyn Future<Output = Result<SeenRow, EngineError>> + Send>>>,
     /// When this process may announce its cache again.
     next: i64,
     /// How often in a row the cache could not be reached.
@@ -29,7 +29,7 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Looks at the row.
-    pub(super) async fn look(&mut self, control: &Arc<dyn CacheControl>) -> Result<CacheRow, EngineError> {
+    pub(super) async fn look(&mut self, control: &Arc<dyn CacheControl>) -> Result<SeenRow, EngineError> {
         let control = Arc::clone(control);
         let look = self.look.insert(Box::pin(async move { control.look().await }));
         let row = look.await;

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_model::UserId;
+use tokio::time::timeout;
 
 use super::SharedCached;
-use super::bars::{Bar, BarList};
+use super::bars::{Bar, BarList, NoRoom};
 use super::epoch::{EpochKeys, LIST_TTL};
 use super::server::{CacheFault, CacheRead, Found};
 use crate::engine::{Engine, EngineError};
 use crate::page::Written;
 
-/// How often a writer tries while others change the same list.
+/// How often a writer tries to take its bar off while others change the same list.
 const ATTEMPTS: u32 = 32;
 /// The pauses of a writer that tries to reach the cache.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -28,53 +29,70 @@ pub(super) struct Barred {
     list: Found,
 }
 
+/// Why an entry is not barred.
+#[derive(Debug)]
+pub(super) enum BarFault {
+    /// Too many writes are under way. The cache is in use all the same.
+    Busy,
+    /// The cache cannot be used.
+    Cache(CacheFault),
+}
+
 impl<E: Engine> SharedCached<E> {
     /// Bars the user's entry, or says why that is impossible.
-    pub(super) async fn bar(&self, epoch: i64, user: UserId) -> Result<Barred, CacheFault> {
-        let token = self.random();
-        let mut pauses = self.bar_limit.as_millis() / PAUSE.as_millis();
-        loop {
-            match self.try_to_bar(EpochKeys(epoch), Bar { user, token }).await {
-                Err(CacheFault::Away(_)) if pauses > 0 => tokio::time::sleep(PAUSE).await,
-                barred => return barred,
+    pub(super) async fn bar(&self, epoch: i64, user: UserId) -> Result<Barred, BarFault> {
+        let bar = Bar {
+            user,
+            token: self.random(),
+        };
+        let mut fault = CacheFault::Away("it does not answer in time".to_owned()).into();
+        let tries = async {
+            for attempt in 0.. {
+                let pause = match self.try_to_bar(EpochKeys(epoch), bar).await {
+                    Ok(Some(barred)) => return Ok(barred),
+                    Ok(None) => {
+                        fault = BarFault::Busy;
+                        self.short_pause(attempt)
+                    }
+                    Err(away @ BarFault::Cache(CacheFault::Away(_))) => {
+                        fault = away;
+                        PAUSE
+                    }
+                    Err(fault) => return Err(fault),
+                };
+                tokio::time::sleep(pause).await;
             }
-            pauses -= 1;
-        }
+            Err(BarFault::Busy)
+        };
+        // A bar that was stored all the same is like one of a writer that has died.
+        let tried = timeout(self.bar_limit, tries).await;
+        tried.unwrap_or(Err(fault))
     }
 
-    async fn try_to_bar(&self, keys: EpochKeys, bar: Bar) -> Result<Barred, CacheFault> {
+    /// Bars the entry unless another writer changes the same list.
+    async fn try_to_bar(&self, keys: EpochKeys, bar: Bar) -> Result<Option<Barred>, BarFault> {
         let (list, key) = (keys.list_of(bar.user), keys.user(bar.user));
-        for _ in 0..ATTEMPTS {
-            let (got, found, bars) = self.ask(CacheRead::list(&list)).await?;
-            let mut old = self.seen_bars.old(&bars, bar.user, self.clock.steady_millis());
-            old.retain(|old| *old != bar);
-            let list_found = if bars.has(bar) {
-                // The answer to an earlier attempt was lost.
-                self.server.remove(&got.run, std::slice::from_ref(&key)).await?;
-                Some(found)
-            } else {
-                let Some(bars) = bars.with(bar) else {
-                    return Err(CacheFault::Away(
-                        "too many writes have no known outcome".to_owned(),
-                    ));
-                };
-                let value = bars.write();
-                let replaced = self
-                    .server
-                    .replace(&got.run, &list, &found, value, LIST_TTL, Some(&key));
-                replaced.await?
-            };
-            if let Some(list) = list_found {
-                return Ok(Barred {
-                    keys,
-                    bar,
-                    old,
-                    run: got.run,
-                    list,
-                });
-            }
-        }
-        Err(CacheFault::Away("too many change the same list".to_owned()))
+        let (got, before, bars) = self.ask(CacheRead::list(&list)).await?;
+        let mut found = self.seen_bars.found(&bars, bar.user, self.clock.steady_millis());
+        found.old.retain(|old| *old != bar);
+        let list_found = if bars.has(bar) {
+            // The answer to an earlier attempt was lost.
+            self.server.remove(&got.run, std::slice::from_ref(&key)).await?;
+            Some(before)
+        } else {
+            let value = found.list_with(bars, bar)?.write();
+            let replaced = self
+                .server
+                .replace(&got.run, &list, &before, value, LIST_TTL, Some(&key));
+            replaced.await?
+        };
+        Ok(list_found.map(|list| Barred {
+            keys,
+            bar,
+            old: found.old,
+            run: got.run,
+            list,
+        }))
     }
 
     /// Takes bars off. If that fails, the next write of the user does it.
@@ -82,7 +100,7 @@ impl<E: Engine> SharedCached<E> {
         let Barred { keys, bar, .. } = barred;
         let list = keys.list_of(bar.user);
         let (mut run, mut found) = (Arc::clone(&barred.run), barred.list.clone());
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let bars = BarList::read(&found.value).ok_or(CacheFault::Lost)?;
             if !bars.has(*bar) {
                 // It was taken off too early: a reader may have filled the entry with what was there before the write.
@@ -94,11 +112,17 @@ impl<E: Engine> SharedCached<E> {
             if replaced.await?.is_some() {
                 return Ok(());
             }
+            tokio::time::sleep(self.short_pause(attempt)).await;
             let got;
             (got, found, _) = self.ask(CacheRead::list(&list)).await?;
             run = got.run;
         }
         Ok(())
+    }
+
+    /// A random pause, longer after more attempts: those who change the same list do not meet again.
+    fn short_pause(&self, attempt: u32) -> Duration {
+        Duration::from_millis(self.random() % u64::from(attempt.min(14) + 2))
     }
 
     /// What becomes of the bar of a write that has ended.
@@ -122,6 +146,21 @@ impl<E: Engine> SharedCached<E> {
         if is_lost {
             // Until no process reads entries any more. If the database does not answer, they cannot for long.
             drop(self.agreement.pass().await);
+        }
+    }
+}
+
+impl From<CacheFault> for BarFault {
+    fn from(fault: CacheFault) -> Self {
+        Self::Cache(fault)
+    }
+}
+
+impl From<NoRoom> for BarFault {
+    fn from(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::Busy => Self::Busy,
+            NoRoom::Full => CacheFault::Away("too many writes have no known outcome".to_owned()).into(),
         }
     }
 }

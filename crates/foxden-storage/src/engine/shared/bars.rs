@@ -11,8 +11,10 @@ use foxden_model::UserId;
 pub(super) const LISTS: u64 = 64;
 /// The most bars of a list.
 const MOST_BARS: usize = 256;
+/// The most writes of a user that are under way, so that no user fills a list.
+const MOST_OF_USER: usize = 16;
 /// When a bar that is still there has no writer any more: later than the leave of any write ends.
-const OLD_MILLIS: i64 = 60_000;
+pub(super) const OLD_MILLIS: i64 = 60_000;
 
 /// The bars of a list and the run of the server in which it was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +53,10 @@ impl BarList {
         self.bars.iter().any(|bar| bar.user == user)
     }
 
-    /// The same with another bar, unless it is full.
-    pub(super) fn with(mut self, bar: Bar) -> Option<Self> {
+    /// The same with another bar.
+    pub(super) fn with(mut self, bar: Bar) -> Self {
         self.bars.push(bar);
-        (self.bars.len() <= MOST_BARS).then_some(self)
+        self
     }
 
     /// The same without these.
@@ -102,10 +104,29 @@ impl BarList {
 #[derive(Default)]
 pub(super) struct SeenBars(Mutex<Vec<Vec<(Bar, i64)>>>);
 
+/// What a writer finds in the list of its user.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct FoundBars {
+    /// Those of the user whose writers have died or given up. Their writes may still land, until a later write of the user has.
+    pub(super) old: Vec<Bar>,
+    /// How many others the user has.
+    young: usize,
+    /// How many old ones there are of all users.
+    all_old: usize,
+}
+
+/// Why there is no room for another bar.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// Too many writes are under way.
+    Busy,
+    /// Too many writers have died, and no later write takes their bars off.
+    Full,
+}
+
 impl SeenBars {
-    /// Notes the bars of a list; returns those of the user whose writers have died or given up. Their writes may still land, until
-    /// a later write of the user has.
-    pub(super) fn old(&self, bars: &BarList, user: UserId, now: i64) -> Vec<Bar> {
+    /// Notes the bars of a list, and returns what concerns a user.
+    pub(super) fn found(&self, bars: &BarList, user: UserId, now: i64) -> FoundBars {
         // No code panics under this lock.
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = usize::try_from(bars.number % LISTS).unwrap_or_default();
@@ -113,17 +134,40 @@ impl SeenBars {
             lists.resize_with(at + 1, Vec::new);
         }
         let Some(seen) = lists.get_mut(at) else {
-            return Vec::new();
+            return FoundBars::default();
         };
         let first = |bar: &Bar| {
             let before = seen.iter().find(|(seen, _)| seen == bar);
             (*bar, before.map_or(now, |(_, first)| *first))
         };
         *seen = bars.bars.iter().map(first).collect();
-        let old = seen
-            .iter()
-            .filter(|(bar, first)| bar.user == user && now - first >= OLD_MILLIS);
-        old.map(|(bar, _)| *bar).collect()
+        let mut found = FoundBars::default();
+        for (bar, first) in seen {
+            let is_old = now - *first >= OLD_MILLIS;
+            found.all_old += usize::from(is_old);
+            match (bar.user == user, is_old) {
+                (true, true) => found.old.push(*bar),
+                (true, false) => found.young += 1,
+                (false, _) => {}
+            }
+        }
+        found
+    }
+}
+
+impl FoundBars {
+    /// The list with another bar of the user. Of the old ones it keeps one, which bars the entry as well as all of them.
+    pub(super) fn list_with(&mut self, bars: BarList, bar: Bar) -> Result<BarList, NoRoom> {
+        let spare = self.old.split_off(self.old.len().min(1));
+        let bars = bars.without(&spare).with(bar);
+        if self.young >= MOST_OF_USER {
+            return Err(NoRoom::Busy);
+        }
+        match bars.bars.len() <= MOST_BARS {
+            true => Ok(bars),
+            false if self.all_old < MOST_BARS / 2 => Err(NoRoom::Busy),
+            false => Err(NoRoom::Full),
+        }
     }
 }
 
@@ -140,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_list_comes_back_as_it_was() {
-        let list = BarList::empty(3, "7 é").with(bar(1, u64::MAX)).unwrap();
-        let list = list.with(bar(u64::MAX, 2)).unwrap();
+        let list = BarList::empty(3, "7 é").with(bar(1, u64::MAX));
+        let list = list.with(bar(u64::MAX, 2));
         let bytes = list.write();
         assert_eq!(BarList::read(&bytes).unwrap(), list);
         // Where a bar ends, a shorter list is one, too.
@@ -153,26 +197,57 @@ mod tests {
         assert!(!left.bars_user(UserId(1)) && left.has(bar(u64::MAX, 2)));
     }
 
+    /// A list with so many bars of each of these users.
+    fn list(bars: u64, users: impl IntoIterator<Item = u64>) -> BarList {
+        let bars = users
+            .into_iter()
+            .flat_map(|user| (0..bars).map(move |token| bar(user, token)));
+        bars.fold(BarList::empty(1, ""), BarList::with)
+    }
+
+    #[test]
+    fn a_user_takes_a_few_places_of_a_list() {
+        let seen = SeenBars::default();
+        let (user, another) = (UserId(1), bar(1, 99));
+        let try_at = |bars: &BarList, now| seen.found(bars, user, now).list_with(bars.clone(), another);
+        assert!(try_at(&list(15, [1]), 0).is_ok());
+        let full = list(16, [1]);
+        assert_eq!(try_at(&full, 0), Err(NoRoom::Busy));
+        assert!(
+            seen.found(&full, UserId(65), 0)
+                .list_with(full.clone(), bar(65, 1))
+                .is_ok()
+        );
+        // Once their writers have died, one bar stays for them.
+        let next = try_at(&full, 60_000).unwrap();
+        assert_eq!(next, BarList::empty(1, "").with(bar(1, 0)).with(another));
+    }
+
     #[test]
     fn a_list_is_bounded() {
-        let full = (0..256).try_fold(BarList::empty(0, ""), |list, token| list.with(bar(1, token)));
-        assert_eq!(full.unwrap().with(bar(1, 256)), None);
+        let seen = SeenBars::default();
+        let full = list(16, (2..18).map(|user| user * 64 + 1));
+        for (now, no_room) in [(0, NoRoom::Busy), (60_000, NoRoom::Full)] {
+            let mut found = seen.found(&full, UserId(1), now);
+            assert_eq!(found.list_with(full.clone(), bar(1, 1)), Err(no_room));
+        }
     }
 
     #[test]
     fn a_bar_is_old_a_minute_after_it_was_seen() {
         let seen = SeenBars::default();
         let user = UserId(1);
+        let old = |bars: &BarList, now| seen.found(bars, user, now).old;
         let (first, second) = (bar(1, 1), bar(1, 2));
         let empty = BarList::empty(1, "");
-        let one = empty.clone().with(first).unwrap();
-        let two = one.clone().with(second).unwrap().with(bar(65, 3)).unwrap();
-        assert!(seen.old(&one, user, 0).is_empty());
-        assert!(seen.old(&two, user, 59_999).is_empty());
-        assert_eq!(seen.old(&two, user, 60_000), [first]);
-        assert_eq!(seen.old(&two, user, 119_999), [first, second]);
+        let one = empty.clone().with(first);
+        let two = one.clone().with(second).with(bar(65, 3));
+        assert!(old(&one, 0).is_empty());
+        assert!(old(&two, 59_999).is_empty());
+        assert_eq!(old(&two, 60_000), [first]);
+        assert_eq!(old(&two, 119_999), [first, second]);
         // One that was gone meanwhile is another one.
-        assert!(seen.old(&empty, user, 120_000).is_empty());
-        assert!(seen.old(&one, user, 130_000).is_empty());
+        assert!(old(&empty, 120_000).is_empty());
+        assert!(old(&one, 130_000).is_empty());
     }
 }
