@@ -12,6 +12,7 @@ mod raw;
 mod token;
 
 mod account_flow;
+mod caches;
 mod clock;
 mod crash;
 mod databases;

@@ -290,8 +290,21 @@ impl Program {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Whether its log says that it answers from its cache now.
+    pub fn has_cache_in_use(&self) -> bool {
+        let log = self.log();
+        let last = |what| log.rfind(what);
+        let begun = last("listening on ").max(last("the cache is not in use any more"));
+        last("the cache is in use") > begun
+    }
+
     /// Ends it at once, as a crash would.
     pub fn kill(mut self) {
+        self.crash();
+    }
+
+    /// The same for one that is kept until another has its place.
+    pub fn crash(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

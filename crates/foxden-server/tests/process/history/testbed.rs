@@ -322,10 +322,7 @@ impl<'a> Node<'a> {
 
     fn has_cache_in_use(&self) -> bool {
         let program = self.program.lock().unwrap();
-        let log = program.as_ref().map(Program::log).unwrap_or_default();
-        let last = |what| log.rfind(what);
-        let begun = last("listening on ").max(last("the cache is not in use any more"));
-        last("the cache is in use") > begun
+        program.as_ref().is_some_and(Program::has_cache_in_use)
     }
 
     fn weather(&self, weather: Weather, time: Duration) {
