@@ -54,7 +54,9 @@ usage: cargo xtask <command>
   bench [SECS] [PROGRAM]
                  measure a release server, beside an earlier build's program if
                  one is given, and write docs/performance.md
-  bench servers  measure the engines on database servers, for the same page
+  bench servers|moves|caches
+                 measure the engines on database servers, moves between engines, or
+                 caches in front of a database server, for the same page
   bench instructions [PROGRAM]
                  count the instructions of a request, beside an earlier build's
   soak --attacks [--seconds N] [--only ATTACK,...]

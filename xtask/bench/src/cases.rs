@@ -1,5 +1,6 @@
 //! The measurements: the goals for SQLite, each compared with its reference.
 
+pub mod caches;
 mod earlier;
 mod legacy;
 mod memory;

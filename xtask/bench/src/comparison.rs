@@ -78,7 +78,8 @@ pub async fn median_round(ours: &Process, scripts: &[Script], length: Duration) 
     Ok(rounds.swap_remove(1))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The middle one of these values.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()

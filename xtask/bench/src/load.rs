@@ -58,11 +58,9 @@ pub async fn run(port: u16, scripts: &[Script], length: Duration) -> Result<Roun
 
 /// Sends one script once, on one connection.
 pub async fn once(port: u16, script: &Script) -> Result<()> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let mut buffer = Vec::new();
+    let mut connection = Connection::open(port).await?;
     for request in script {
-        stream.write_all(request).await?;
-        read_answer(&mut stream, &mut buffer).await?;
+        connection.ask(request).await?;
     }
     Ok(())
 }
@@ -136,28 +134,44 @@ async fn some_first(port: u16, waiting: &Mutex<Vec<Vec<u8>>>, expect: Expect) ->
 }
 
 async fn connection(port: u16, script: &Script, end: Instant) -> Result<Vec<Duration>> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.set_nodelay(true)?;
+    let mut connection = Connection::open(port).await?;
     let mut times = Vec::new();
-    let mut buffer = Vec::with_capacity(1 << 16);
     'all: loop {
         for request in script {
             let start = Instant::now();
             if start >= end {
                 break 'all;
             }
-            stream.write_all(request).await?;
-            read_answer(&mut stream, &mut buffer).await?;
+            connection.ask(request).await?;
             times.push(start.elapsed());
         }
     }
     Ok(times)
 }
 
-/// Reads one answer, which must be a success.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
-    read_any(stream, buffer).await?;
-    check(buffer)
+/// A connection on which one request follows the other.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(1 << 16),
+        })
+    }
+
+    /// Sends a request and waits for the answer, which must be a success.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<()> {
+        self.stream.write_all(request).await?;
+        read_any(&mut self.stream, &mut self.buffer).await?;
+        check(&self.buffer)
+    }
 }
 
 fn check(answer: &[u8]) -> Result<()> {

@@ -44,6 +44,7 @@ async fn main() -> Result<()> {
             let earlier = earlier.first().map(Path::new);
             cases::some(what, Path::new(foxden), earlier, seconds.parse()?).await
         }
+        ["caches", foxden, seconds] => cases::caches::run(Path::new(foxden), seconds.parse()?).await,
         ["instructions", foxden, ref earlier @ ..] if earlier.len() < 2 => {
             instructions::run(Path::new(foxden), earlier.first().map(Path::new)).await
         }
@@ -60,6 +61,7 @@ async fn main() -> Result<()> {
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
              \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]\n\
+             \u{20}      foxden-bench caches <foxden program> <seconds a round>\n\
              \u{20}      foxden-bench instructions <foxden program> [<earlier program>]\n\
              \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw> all|<attack,...>"
         ),

@@ -39,6 +39,18 @@ impl Process {
         Self::start(serve(program, port, &folder, "error"), port, folder, disk).await
     }
 
+    /// A fresh Foxden whose objects are in this database, with this cache. It writes its log.
+    pub async fn on_server(program: &Path, database: &str, cache: &str) -> Result<Self> {
+        let (port, folder) = allocate_port_and_folder("foxden")?;
+        let log = std::fs::File::create(folder.join("log"))?;
+        let mut command = serve(program, port, &folder, "info");
+        command
+            .env("FOXDEN__STORAGE__URL", database)
+            .env("FOXDEN__STORAGE__CACHE", cache)
+            .stderr(log);
+        Self::start(command, port, folder, DiskLatency::Native).await
+    }
+
     /// A fresh Foxden with open sign-up behind a local proxy. It writes both of its logs.
     pub async fn for_soak(program: &Path, quota: &str, mail_port: u16) -> Result<Self> {
         let (port, folder) = allocate_port_and_folder("soak")?;

@@ -1,6 +1,6 @@
 //! The page with the results.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -33,26 +33,33 @@ pub fn write(page: &Path, figures: &[Figure]) -> Result<()> {
     writeln!(text, "\nMeasured on {}.\n", machine())?;
     text += "| Goal | Floor | Moonshot | Measured | Holds | |\n| --- | --- | --- | --- | --- | --- |\n";
     for figure in figures {
-        let Figure {
+        writeln!(text, "{figure}")?;
+    }
+    text += TAIL;
+    std::fs::write(page, text).with_context(|| page.display().to_string())
+}
+
+/// A row.
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
             goal,
             floor,
             moonshot,
             value,
             note,
             holds,
-        } = figure;
+        } = self;
         let holds = match (*floor, holds) {
             ("–", _) => "–",
             (_, true) => "yes",
             (_, false) => "**no**",
         };
-        writeln!(
-            text,
+        write!(
+            f,
             "| {goal} | {floor} | {moonshot} | {value} | {holds} | {note} |"
-        )?;
+        )
     }
-    text += TAIL;
-    std::fs::write(page, text).with_context(|| page.display().to_string())
 }
 
 /// The machine, in a few words.
