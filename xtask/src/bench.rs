@@ -105,7 +105,10 @@ impl Section {
         let Self(text) = self;
         let title = text.lines().next().unwrap_or_default();
         let (before, rest) = page.split_once(title).unwrap_or((page, ""));
-        let after = rest.find("\n## ").and_then(|at| rest.get(at..)).unwrap_or_default();
+        let after = rest
+            .find("\n## ")
+            .and_then(|at| rest.get(at..))
+            .unwrap_or_default();
         let before = before.trim_end();
         format!("{before}\n\n{text}{HEAD}{rows}{after}")
     }
@@ -155,7 +158,10 @@ mod tests {
     fn rows_are_put_in_their_section_or_at_the_end() {
         let (one, other) = (Section("## One\n\nText.\n"), Section("## Other\n\nMore.\n"));
         let first = one.put("# Page\n\nRest.\n", "| a |\n");
-        assert_eq!(first, format!("# Page\n\nRest.\n\n## One\n\nText.\n{HEAD}| a |\n"));
+        assert_eq!(
+            first,
+            format!("# Page\n\nRest.\n\n## One\n\nText.\n{HEAD}| a |\n")
+        );
         let both = other.put(&first, "| b |\n");
         assert_eq!(both, format!("{first}\n## Other\n\nMore.\n{HEAD}| b |\n"));
         assert_eq!(one.put(&both, "| a |\n"), both);

@@ -3,7 +3,7 @@
 
 use foxden_model::{CollectionName, ObjectId, SyncTime};
 
-use crate::engine::Pass;
+use crate::pass::Pass;
 
 /// How detailed a summary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod limits;
 pub mod moving;
 pub mod page;
+pub mod pass;
 pub mod storage;
 
 pub use command::{
@@ -31,4 +32,5 @@ pub use engine::{
 };
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};
+pub use pass::Pass;
 pub use storage::{Storage, StorageError};

@@ -16,7 +16,6 @@
 
 mod announce;
 mod failures;
-mod pass;
 mod row;
 mod times;
 
@@ -34,7 +33,7 @@ use self::announce::Turn;
 use self::failures::Failures;
 use super::EngineError;
 use crate::command::Write;
-pub use pass::{Landing, Pass};
+use crate::pass::Pass;
 pub use row::{CacheControl, CacheKind, CacheRow, Phase, SeenRow};
 pub use times::CacheTimes;
 
@@ -209,7 +208,7 @@ impl Agreement {
 
     /// A write has found that its leave has ended, for this time: what it went by counts no more. Returns the write.
     pub(super) fn pass_ended(&self, round: u32, write: Write) -> Write {
-        let answered = write.pass.map(|pass| pass.answered);
+        let answered = write.pass.map(|pass| pass.answered());
         self.outdate(|view| Some(view.answered) == answered);
         let now = self.clock.steady_millis();
         if round == ROUNDS && self.warned.fetch_max(now, Ordering::SeqCst) + WARNING_MILLIS <= now {

@@ -28,7 +28,7 @@ use foxden_model::{SyncTime, UserId};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
-pub use agreement::{Agreement, CacheControl, CacheKind, CacheRow, CacheTimes, Pass};
+pub use agreement::{Agreement, CacheControl, CacheKind, CacheRow, CacheTimes};
 pub(crate) use batch_id::random_id;
 pub use cache_url::{BadCacheUrl, CacheUrl, inspect_cache};
 pub use cached::Cached;
@@ -149,7 +149,7 @@ pub enum EngineError {
     /// Too many writes wait; the same request may succeed in a moment.
     #[error("too many writers at once")]
     Busy,
-    /// The write's [`Pass`] had ended before it landed; nothing changed. The write comes back, to be made with another pass.
+    /// The write's [`Pass`](crate::Pass) had ended before it landed; nothing changed. The write comes back, to be made with another pass.
     #[error("the leave to write has ended")]
     PassEnded(Box<Write>),
     /// The engine cannot serve; nothing changed.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use foxden_model::{Clock, SeededRng, SyncTime, SystemClock, UserId};
 use foxden_sql::testing::{TestNamespace, TestServer};
 use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
-use foxden_storage::engine::agreement::{CacheControl, CacheKind, CacheRow, Pass, Phase};
+use foxden_storage::engine::agreement::{CacheControl, CacheKind, CacheRow, Phase};
 use foxden_storage::{
-    CacheTimes, Change, Detail, Engine, EngineError, OpenOptions, SqlEngine, Target, Write, open,
+    CacheTimes, Change, Detail, Engine, EngineError, OpenOptions, Pass, SqlEngine, Target, Write, open,
 };
 
 use super::guarded;

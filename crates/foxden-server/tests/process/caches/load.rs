@@ -156,7 +156,7 @@ impl Load {
         };
         let time = modified(&reply);
         if reply.status != 200 || time <= before.1 {
-            self.fault(format!("{} at {time}, after one at {}", reply.status, before.1));
+            self.note_fault(format!("{} at {time}, after one at {}", reply.status, before.1));
         }
         user.saw(|seen| {
             seen.number = seen.number.max((number, time));
@@ -180,10 +180,10 @@ impl Load {
                 number,
             } = before;
             let (was, body) = ((time, number.1, guarded), reply.text());
-            self.fault(format!("times of collections after {was:?} were seen: {body}"));
+            self.note_fault(format!("times of collections after {was:?} were seen: {body}"));
         }
         if time != number.max(guarded) {
-            self.fault(format!("{time} is the time of the store: {}", reply.text()));
+            self.note_fault(format!("{time} is the time of the store: {}", reply.text()));
         }
         user.saw(|seen| {
             seen.guarded = seen.guarded.max(guarded);
@@ -220,7 +220,7 @@ impl Load {
         match rows.as_array().unwrap().first() {
             Some(row) => self.check_number(user, before, number_in(row)),
             None if before.1 > newer => {
-                self.fault(format!("nothing is newer than {newer}, and {before:?} is"));
+                self.note_fault(format!("nothing is newer than {newer}, and {before:?} is"));
             }
             None => {}
         }
@@ -229,7 +229,7 @@ impl Load {
 
     fn check_number(&self, user: &User, before: (u64, SyncTime), after: (u64, SyncTime)) {
         if after < before || after.1 < before.1 {
-            self.fault(format!("{after:?} after {before:?} was seen"));
+            self.note_fault(format!("{after:?} after {before:?} was seen"));
         }
         user.saw(|seen| {
             seen.number = seen.number.max(after);
@@ -251,7 +251,7 @@ impl Load {
         };
         let (status, time) = (reply.status, modified(&reply));
         if time <= guard || (status == 200 && before > guard) {
-            self.fault(format!(
+            self.note_fault(format!(
                 "{status} at {time} for the guard {guard}, and {before} was seen"
             ));
         }
@@ -274,7 +274,7 @@ impl Load {
         if reply.status == 200 || (reply.status == 404 && target == NUMBER) {
             return Some(reply);
         }
-        self.fault(format!("{} to {target}: {}", reply.status, reply.text()));
+        self.note_fault(format!("{} to {target}: {}", reply.status, reply.text()));
         None
     }
 
@@ -286,7 +286,7 @@ impl Load {
             503 if reply.header("retry-after").is_some() => {
                 self.counts.postponed.fetch_add(1, Ordering::SeqCst);
             }
-            status => self.fault(format!("{status} to a write: {}", reply.text())),
+            status => self.note_fault(format!("{status} to a write: {}", reply.text())),
         }
         None
     }
@@ -297,12 +297,12 @@ impl Load {
         let sent = self.server.try_send(&call.signed(&user.signer));
         let was_there = before.is_multiple_of(2) && self.outages.load(Ordering::SeqCst) == before;
         if let Some(error) = sent.as_ref().err().filter(|_| was_there) {
-            self.fault(format!("no answer: {error}"));
+            self.note_fault(format!("no answer: {error}"));
         }
         sent.ok()
     }
 
-    fn fault(&self, what: String) {
+    fn note_fault(&self, what: String) {
         self.faults.lock().unwrap().push(what);
     }
 }

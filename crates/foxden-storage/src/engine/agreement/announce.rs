@@ -16,11 +16,14 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(1);
 /// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
 const MOST_PAUSE_MILLIS: i64 = 30_000;
 
+/// A look that is under way.
+type PendingLook = Pin<Box<dyn Future<Output = Result<SeenRow, EngineError>> + Send>>;
+
 /// The turn of the one call that may look at the row or change it.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// A look that is under way. It outlives its caller.
-    look: Option<Pin<Box<dyn Future<Output = Result<SeenRow, EngineError>> + Send>>>,
+    /// It outlives its caller.
+    look: Option<PendingLook>,
     /// When this process may announce its cache again.
     next: i64,
     /// How often in a row the cache could not be reached.

@@ -79,7 +79,7 @@ impl Row {
     pub(in crate::engine) fn lets_land(&self, pass: Option<&Pass>) -> bool {
         let row = self.row();
         pass.is_none_or(|pass| {
-            let landing = pass.landing(pass.answered, i64::MAX);
+            let landing = pass.landing(pass.answered(), i64::MAX);
             row.phase != Phase::Paused && row.epoch == landing.epoch && self.clock() < landing.until
         })
     }

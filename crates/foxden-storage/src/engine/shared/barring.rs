@@ -46,8 +46,9 @@ impl<E: Engine> SharedCached<E> {
             token: self.random(),
         };
         let mut fault = CacheFault::Away("it does not answer in time".to_owned()).into();
-        let tries = async {
-            for attempt in 0.. {
+        let barring = async {
+            let mut attempt = 0;
+            loop {
                 let pause = match self.try_to_bar(EpochKeys(epoch), bar).await {
                     Ok(Some(barred)) => return Ok(barred),
                     Ok(None) => {
@@ -61,12 +62,12 @@ impl<E: Engine> SharedCached<E> {
                     Err(fault) => return Err(fault),
                 };
                 tokio::time::sleep(pause).await;
+                attempt += 1;
             }
-            Err(BarFault::Busy)
         };
         // A bar that was stored all the same is like one of a writer that has died.
-        let tried = timeout(self.bar_limit, tries).await;
-        tried.unwrap_or(Err(fault))
+        let barred = timeout(self.bar_limit, barring).await;
+        barred.unwrap_or(Err(fault))
     }
 
     /// Bars the entry unless another writer changes the same list.

@@ -394,12 +394,15 @@ async fn load(times: CacheTimes, mistake: Mistake, seed: u64) -> Outcome {
 #[tokio::test]
 async fn no_answer_is_older_than_one_before() {
     let mut hits = 0;
-    for seed in 0..5 {
+    for seed in 0..100 {
         let found = load(QUICK, Mistake::None, seed).await;
         assert_eq!(found.fault, None, "with {seed}");
         hits += found.hits;
+        if seed >= 5 && hits > 0 {
+            return;
+        }
     }
-    assert!(hits > 0, "the cache has answered");
+    panic!("the cache has not answered");
 }
 
 /// The load above would find these mistakes.

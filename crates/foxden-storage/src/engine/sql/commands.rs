@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::fault::Fault;
 use super::guard::new_mark;
 use super::known_upsert::KnownUpsert;
+use super::landing::{AT_ONCE_MILLIS, LATE_MILLIS, landing};
 use super::purge::{self, ExpiredObjects};
 use super::settle::Tried;
 use super::state::UserState;
@@ -17,7 +18,6 @@ use super::transaction::{CommitFault, UserTransaction};
 use super::{LOOKS, SqlEngine, Waiting, write};
 use crate::command::{BatchPart, Write};
 use crate::engine::EngineError;
-use crate::engine::agreement::Landing;
 use crate::engine::write_time::WriteTime;
 use crate::page::{Staged, Written};
 
@@ -27,10 +27,6 @@ pub(super) const ATTEMPTS: u32 = 4;
 const PATIENCE_MILLIS: i64 = 8000;
 /// The longest pause before the second attempt, in milliseconds; it doubles with each further one.
 const PAUSE_MILLIS: u64 = 20;
-/// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
-pub(super) const LATE_MILLIS: i64 = 8000;
-/// The same for a statement that compares this before it waits for the lock of the user's row. The server ends it after eight seconds.
-const AT_ONCE_MILLIS: i64 = 2000;
 /// How long, in milliseconds, the outcome of a command is looked for. The look that is under way then goes on to its end.
 const LOOK_MILLIS: i64 = 20_000;
 
@@ -323,12 +319,6 @@ impl SqlEngine {
         let millis = most / 2 + u64::from_le_bytes(random) % most;
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
-}
-
-/// What must hold when a write lands whose time was fixed at `began` by the steady clock. Readers are told the times of all
-/// writes some seconds later, by any process: it is late after this many milliseconds.
-pub(super) fn landing(write: &Write, began: i64, late: i64) -> Option<Landing> {
-    write.pass.map(|pass| pass.landing(began, late))
 }
 
 /// Why an attempt failed.

@@ -11,8 +11,6 @@ use foxden_sql::server::PooledConnection;
 use foxden_sql::server::numbered;
 
 use super::fault::Fault;
-#[cfg(feature = "mysql")]
-use super::mysql_known;
 use crate::engine::Corrupt;
 
 #[cfg(feature = "mysql")]
@@ -40,6 +38,9 @@ pub(super) enum Pooler {
     BetweenTransactions(Arc<str>),
 }
 
+/// The most bytes of payload that MySQL gets as text: reading larger ones takes it longer than another round trip.
+#[cfg(feature = "mysql")]
+const MOST_TEXT: u64 = 256 << 10;
 /// How long the answer to a statement is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
@@ -188,7 +189,7 @@ impl Connection {
             #[cfg(feature = "postgres")]
             Self::Postgres(_, pooler) => matches!(pooler, Pooler::None),
             #[cfg(feature = "mysql")]
-            Self::Mysql(_) => bytes <= mysql_known::MAX_BYTES,
+            Self::Mysql(_) => bytes <= MOST_TEXT,
         }
     }
 

@@ -1,11 +1,12 @@
 //! A plain write in one round trip, for a user whose state is known from the last write.
 
-use foxden_model::{CollectionName, SyncTime, UserId};
+use foxden_model::{SyncTime, UserId};
 
 use super::batch;
 use super::connection::{Connection, Dialect};
 use super::fault::Fault;
 use super::guard::certainly_holds;
+use super::landing::Gate;
 #[cfg(feature = "mysql")]
 use super::mysql_known;
 use super::object_change::{GivenFields, ObjectChange, ObjectTarget, PlainChanges};
@@ -14,20 +15,11 @@ use super::objects::{Objects, statement_rows};
 use super::postgres;
 use super::state::UserState;
 use crate::command::{Change, Patch, Write};
-use crate::engine::agreement::Landing;
 use crate::engine::patch_ref::PatchRef;
 use crate::engine::usage::Usage;
 use crate::engine::write_time::WriteTime;
 use crate::page::Written;
-
-/// A condition of an upsert: what the user's row is known to be, what it becomes, what else must hold then, and the collection whose
-/// counts change with it.
-pub(super) struct Gate {
-    pub(super) known: i64,
-    pub(super) mark: i64,
-    pub(super) landing: Option<Landing>,
-    pub(super) collection: CollectionName,
-}
+use crate::pass::Landing;
 
 /// Patches of a collection that is there, which no limit and no guard refuses as long as the state is the known one.
 pub(super) struct KnownUpsert<'a> {

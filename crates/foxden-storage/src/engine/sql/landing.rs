@@ -1,7 +1,30 @@
 //! The condition under which a write may land, as the database compares it.
 
+use foxden_model::CollectionName;
+
 use super::connection::Dialect;
-use crate::engine::agreement::Landing;
+use crate::command::Write;
+use crate::pass::Landing;
+
+/// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
+pub(super) const LATE_MILLIS: i64 = 8000;
+/// The same for a statement that compares this before it waits for the lock of the user's row. The server ends it after eight seconds.
+pub(super) const AT_ONCE_MILLIS: i64 = 2000;
+
+/// What must hold when a write lands whose time was fixed at `began` by the steady clock. Readers are told the times of all
+/// writes some seconds later, by any process: it is late after this many milliseconds.
+pub(super) fn landing(write: &Write, began: i64, late: i64) -> Option<Landing> {
+    write.pass.map(|pass| pass.landing(began, late))
+}
+
+/// A condition of an upsert: what the user's row is known to be, what it becomes, what else must hold then, and the collection whose
+/// counts change with it.
+pub(super) struct Gate {
+    pub(super) known: i64,
+    pub(super) mark: i64,
+    pub(super) landing: Option<Landing>,
+    pub(super) collection: CollectionName,
+}
 
 impl Dialect {
     /// The server's clock, in milliseconds since 1970, at the moment when the expression is computed.

@@ -5,13 +5,10 @@ use std::fmt::Write;
 
 use super::connection::{Connection, Dialect};
 use super::fault::Fault;
-use super::known_upsert::Gate;
+use super::landing::Gate;
 use super::mysql::{REPLACED_ROW, kept_or_given};
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
 use crate::engine::Corrupt;
-
-/// The most bytes of payload that a script carries: larger ones take longer to read as text than another round trip takes.
-pub(super) const MAX_BYTES: u64 = 256 << 10;
 
 /// Applies changes of objects to a collection that is there. `None`: the user's row has another mark, or the write may not land, and
 /// nothing was changed.

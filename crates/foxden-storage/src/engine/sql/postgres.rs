@@ -2,12 +2,12 @@
 
 use super::connection::{Arg, Connection, Dialect, Row, bytes, int};
 use super::fault::Fault;
-use super::known_upsert::Gate;
+use super::landing::Gate;
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
 use super::statement::Statement;
 use super::transaction::UserTransaction;
 use crate::engine::Corrupt;
-use crate::engine::agreement::Landing;
+use crate::pass::Landing;
 
 /// Applies changes of objects, each given once, and returns how count and bytes change. The old rows are read by this statement,
 /// which begins after the user's row is locked, one by one (that is what the offset is for): the server keeps the plan that it made

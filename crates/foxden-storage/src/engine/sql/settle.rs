@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use foxden_model::UserId;
 
-use super::commands::{LATE_MILLIS, landing};
 use super::fault::Fault;
 use super::guard::new_mark;
+use super::landing::{LATE_MILLIS, landing};
 use super::transaction::{CommitFault, UserTransaction};
 use super::{LOOKS, SqlEngine, write};
 use crate::command::{Change, Write};

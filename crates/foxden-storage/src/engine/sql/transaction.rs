@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::id_list::{padded, padded_ids, placeholders};
 use super::state::{Batch, Collection, UserState};
 use crate::engine::Corrupt;
-use crate::engine::agreement::Landing;
+use crate::pass::Landing;
 
 /// How long, in milliseconds, a transaction may hold the lock before it commits. The server ends a transaction whose client is
 /// silent for three and a half seconds. Together they are less than [`super::AS_OF_SECONDS`].

@@ -6,10 +6,10 @@
 /// lands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
-    pub(super) epoch: i64,
-    pub(super) clock: i64,
-    pub(super) answered: i64,
-    pub(super) lasts: i64,
+    epoch: i64,
+    clock: i64,
+    answered: i64,
+    lasts: i64,
 }
 
 /// What must hold in the database when a write lands.
@@ -36,6 +36,11 @@ impl Pass {
     /// The epoch whose entries are to be barred first, if there is a cache.
     pub const fn bar(&self) -> Option<i64> {
         if self.epoch == 0 { None } else { Some(self.epoch) }
+    }
+
+    /// When the answer came that it goes by, by the steady clock.
+    pub const fn answered(&self) -> i64 {
+        self.answered
     }
 
     /// What must hold when a write lands whose time was fixed at `began` by the steady clock, and which is late after so many
