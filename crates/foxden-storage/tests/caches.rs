@@ -29,7 +29,7 @@ const TIMES: CacheTimes = CacheTimes {
     write_limit: Duration::from_secs(2),
     settle: Duration::from_secs(4),
     retry: Duration::from_millis(100),
-    bar_limit: Duration::ZERO,
+    bar_limit: Duration::from_millis(500),
 };
 const USERS: usize = 3;
 /// How often a cache may fail to answer in time.

@@ -87,7 +87,7 @@ pub const AT_ONCE: CacheTimes = CacheTimes {
     write_limit: Duration::from_secs(40),
     settle: Duration::ZERO,
     retry: Duration::from_secs(60),
-    bar_limit: Duration::ZERO,
+    bar_limit: Duration::from_secs(2),
 };
 
 /// An engine at this URL behind a cache, with the clock of the fixture.

@@ -307,7 +307,7 @@ const QUICK: CacheTimes = CacheTimes {
     write_limit: Duration::from_millis(10),
     settle: Duration::from_millis(40),
     retry: Duration::from_millis(1),
-    bar_limit: Duration::ZERO,
+    bar_limit: Duration::from_millis(5),
 };
 
 /// What the load found.
