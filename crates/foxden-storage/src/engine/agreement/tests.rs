@@ -1,6 +1,6 @@
 //! Tests of what processes see of an agreement and when they may read and write.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use foxden_model::{ManualClock, SeededRng};
@@ -12,8 +12,9 @@ use super::*;
 /// A row in memory, in the place of a database.
 pub(in crate::engine) struct Row {
     now: Mutex<CacheRow>,
-    is_away: AtomicBool,
-    gate: Gate,
+    /// How many of the next calls fail.
+    fails: AtomicUsize,
+    pub(in crate::engine) gate: Gate,
     calls: AtomicUsize,
     answers: AtomicUsize,
     began: Instant,
@@ -23,7 +24,7 @@ impl Default for Row {
     fn default() -> Self {
         Self {
             now: Mutex::default(),
-            is_away: AtomicBool::default(),
+            fails: AtomicUsize::default(),
             gate: Gate::default(),
             calls: AtomicUsize::default(),
             answers: AtomicUsize::default(),
@@ -88,8 +89,9 @@ impl Row {
         millis(self.began.elapsed())
     }
 
-    fn is_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::SeqCst);
+    /// So many of the next calls fail.
+    pub(in crate::engine) fn fail(&self, calls: usize) {
+        self.fails.store(calls, Ordering::SeqCst);
     }
 
     /// Calls so far, and those that were not dropped before their end.
@@ -101,10 +103,11 @@ impl Row {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.gate.pass().await;
         self.answers.fetch_add(1, Ordering::SeqCst);
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(EngineError::Busy);
+        let fails = |left: usize| left.checked_sub(1);
+        match self.fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails) {
+            Ok(_) => Err(EngineError::Busy),
+            Err(_) => Ok(self.row()),
         }
-        Ok(self.row())
     }
 }
 
@@ -268,7 +271,7 @@ async fn processes_with_the_same_shared_cache_use_it_together() {
 async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
     let mut store = Store::new();
     let (process, epoch) = store.serving(CacheKind::Redis).await;
-    store.row.is_away(true);
+    store.row.fail(usize::MAX);
     store.pass_seconds(1);
     assert_eq!(process.serving().await, Some(epoch));
     store.pass_seconds(1);
@@ -276,7 +279,7 @@ async fn a_process_that_cannot_look_neither_reads_entries_nor_writes() {
     assert_eq!(process.pass().await.unwrap().bar(), Some(epoch));
     store.pass_seconds(13);
     assert!(process.pass().await.is_err());
-    store.row.is_away(false);
+    store.row.fail(0);
     assert_eq!(process.serving().await, Some(epoch));
 }
 
@@ -360,7 +363,7 @@ async fn those_who_waited_for_a_change_that_failed_share_the_failure() {
         store.pass_seconds(15);
         process.serving().await;
         store.row.gate.shut();
-        store.row.is_away(true);
+        store.row.fail(usize::MAX);
         let [calls, _] = store.row.calls();
         let process = Arc::new(process);
         let mut writers = JoinSet::new();

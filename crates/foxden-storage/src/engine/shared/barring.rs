@@ -45,7 +45,7 @@ impl<E: Engine> SharedCached<E> {
             user,
             token: self.random(),
         };
-        let mut fault = CacheFault::Away("it does not answer in time".to_owned()).into();
+        let mut fault = BarFault::from(too_slow());
         let barring = async {
             let mut attempt = 0;
             loop {
@@ -98,6 +98,11 @@ impl<E: Engine> SharedCached<E> {
 
     /// Takes bars off. If that fails, the next write of the user does it.
     pub(super) async fn unbar(&self, barred: &Barred, ended: &[Bar]) -> Result<(), CacheFault> {
+        let tried = timeout(self.bar_limit, self.try_to_unbar(barred, ended)).await;
+        tried.unwrap_or_else(|_| Err(too_slow()))
+    }
+
+    async fn try_to_unbar(&self, barred: &Barred, ended: &[Bar]) -> Result<(), CacheFault> {
         let Barred { keys, bar, .. } = barred;
         let list = keys.list_of(bar.user);
         let (mut run, mut found) = (Arc::clone(&barred.run), barred.list.clone());
@@ -149,6 +154,10 @@ impl<E: Engine> SharedCached<E> {
             drop(self.agreement.pass().await);
         }
     }
+}
+
+fn too_slow() -> CacheFault {
+    CacheFault::Away("it does not answer in time".to_owned())
 }
 
 impl From<CacheFault> for BarFault {

@@ -142,7 +142,7 @@ impl SeenBars {
         };
         *seen = bars.bars.iter().map(first).collect();
         let mut found = FoundBars::default();
-        for (bar, first) in seen {
+        for (bar, first) in seen.iter() {
             let is_old = now - *first >= OLD_MILLIS;
             found.all_old += usize::from(is_old);
             match (bar.user == user, is_old) {
@@ -160,13 +160,13 @@ impl FoundBars {
     pub(super) fn list_with(&mut self, bars: BarList, bar: Bar) -> Result<BarList, NoRoom> {
         let spare = self.old.split_off(self.old.len().min(1));
         let bars = bars.without(&spare).with(bar);
-        if self.young >= MOST_OF_USER {
-            return Err(NoRoom::Busy);
-        }
-        match bars.bars.len() <= MOST_BARS {
-            true => Ok(bars),
-            false if self.all_old < MOST_BARS / 2 => Err(NoRoom::Busy),
-            false => Err(NoRoom::Full),
+        let is_full = bars.bars.len() > MOST_BARS;
+        if is_full && self.all_old >= MOST_BARS / 2 {
+            Err(NoRoom::Full)
+        } else if is_full || self.young >= MOST_OF_USER {
+            Err(NoRoom::Busy)
+        } else {
+            Ok(bars)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of two processes that share a cache which loses what it holds, comes back with old values, or is out of reach for one of
 //! them.
 
+mod barring;
 mod fake;
 mod wire;
 
@@ -12,13 +13,15 @@ use super::*;
 use crate::command::{Change, Field, Fields, Patch};
 use crate::engine::MemoryEngine;
 use crate::engine::agreement::Phase;
-use crate::engine::agreement::tests::Row;
+use crate::engine::agreement::tests::{Gate, Row};
 
 use self::fake::{Client, FakeServer, Keyed, Mistake, Pace, Slow};
 
 const USER: UserId = UserId(7);
 /// How long a writer waits that cannot bar.
 const HOLD: Duration = Duration::from_millis(30);
+/// How long a writer tries to bar.
+const BAR_LIMIT: Duration = Duration::from_millis(300);
 
 /// Two processes with one store and one cache.
 struct Pair {
@@ -48,6 +51,7 @@ impl Pair {
             Arc::new(Client {
                 server: Arc::clone(&server),
                 is_cut: AtomicBool::new(false),
+                gate: Gate::default(),
             })
         };
         let clients = [client(), client()];
@@ -57,6 +61,8 @@ impl Pair {
                 pace: Pace(SeededRng::new(seed + 100 + at as u64)),
                 reads: Arc::clone(&reads),
                 row: Arc::clone(&row),
+                read: Gate::default(),
+                write: Gate::default(),
             };
             let rng = Arc::new(SeededRng::new(seed * 2 + at as u64));
             Arc::new(SharedCached::new(
@@ -86,6 +92,10 @@ impl Pair {
     }
 
     async fn in_use_with(hold: Duration) -> Self {
+        Self::mistaken(hold, Mistake::None).await
+    }
+
+    async fn mistaken(hold: Duration, mistake: Mistake) -> Self {
         let manual = Arc::new(ManualClock::at_millis(1_700_000_000_000));
         let clock: Arc<dyn Clock> = manual.clone();
         let times = CacheTimes {
@@ -93,9 +103,10 @@ impl Pair {
             write_lease: Duration::ZERO,
             lease: Duration::from_millis(1),
             settle: Duration::ZERO,
+            bar_limit: BAR_LIMIT,
             ..CacheTimes::default()
         };
-        let mut pair = Self::new(&clock, times, Mistake::None, 1);
+        let mut pair = Self::new(&clock, times, mistake, 1);
         pair.clock = Some(manual);
         pair.modified(0).await;
         pair

@@ -9,7 +9,7 @@ use foxden_model::SeededRng;
 use super::super::*;
 use super::USER;
 use crate::engine::MemoryEngine;
-use crate::engine::agreement::tests::Row;
+use crate::engine::agreement::tests::{Gate, Row};
 
 pub(super) type Keyed = BTreeMap<String, (Vec<u8>, u64)>;
 
@@ -30,6 +30,8 @@ pub(super) enum Mistake {
     MissingList,
     /// A bar leaves the claims of readers.
     KeptClaim,
+    /// A write removes the entry, and leaves no bar.
+    NoBar,
 }
 
 #[derive(Clone, Default)]
@@ -43,6 +45,8 @@ pub(super) struct Values {
 pub(super) struct Client {
     pub(super) server: Arc<FakeServer>,
     pub(super) is_cut: AtomicBool,
+    /// Where calls are stopped.
+    pub(super) gate: Gate,
 }
 
 /// Lets other tasks go on at random places.
@@ -86,6 +90,7 @@ impl Client {
         &self,
         call: impl FnOnce(&mut Values) -> Result<T, CacheFault>,
     ) -> Result<T, CacheFault> {
+        self.gate.pass().await;
         self.server.pace.step().await;
         if self.is_cut.load(Ordering::SeqCst) {
             return Err(CacheFault::Away("it is cut off".to_owned()));
@@ -216,6 +221,10 @@ impl CacheServer for Client {
                 if !values.is_same(key, before) {
                     return Ok(None);
                 }
+                if removed.is_some() && mistake == Mistake::NoBar {
+                    let number = before.number;
+                    return Ok(Some(Found { value, number }));
+                }
                 let number = values.put(key, &value);
                 Ok(Some(Found { value, number }))
             })
@@ -270,6 +279,10 @@ pub(super) struct Slow {
     pub(super) reads: Arc<AtomicUsize>,
     /// The row that leaves to write are compared with where a write lands.
     pub(super) row: Arc<Row>,
+    /// Where a read is stopped that has its answer.
+    pub(super) read: Gate,
+    /// Where a write is stopped that has not landed.
+    pub(super) write: Gate,
 }
 
 #[async_trait]
@@ -278,6 +291,7 @@ impl Engine for Slow {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.pace.step().await;
         let answer = self.engine.summary(user, detail).await;
+        self.read.pass().await;
         self.pace.step().await;
         answer
     }
@@ -291,6 +305,7 @@ impl Engine for Slow {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        self.write.pass().await;
         self.pace.step().await;
         if !self.row.lets_land(write.pass.as_ref()) {
             return Err(EngineError::PassEnded(Box::new(write)));
