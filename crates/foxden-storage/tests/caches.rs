@@ -303,6 +303,32 @@ async fn too_small(server: TestServer) {
     Box::pin(two.load(others)).await;
 }
 
+/// Lists of users who do nothing count as used, so that a full server removes other values first.
+async fn idle_lists_count_as_used(server: TestServer, kind: Kind) {
+    let options = ["--maxmemory-policy", "allkeys-lfu", "--lfu-decay-time", "0"];
+    let cache = OwnCache::with(kind, if kind == Kind::Redis { &options } else { &[] });
+    let url = cache.url();
+    let two = Box::pin(Two::new(server, [&url, &url])).await;
+    two.wait_for_the_cache().await;
+    let epoch = two.namespace.number("SELECT epoch FROM sync_cache").await;
+    let is_used = |list: u64| match kind {
+        // The count of a value that was stored and not read is five.
+        Kind::Redis => cache.ask(&format!("OBJECT FREQ foxden1:{epoch:x}:b{list}\r\n")) != ":5",
+        Kind::Memcached => cache
+            .ask(&format!("me foxden1:{epoch:x}:b{list}\r\n"))
+            .contains("fetch=yes"),
+    };
+    let begin = Instant::now();
+    while !(0..64).all(is_used) {
+        modified(&two.processes[0], 0).await;
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "a list counts as unused"
+        );
+        pass(20).await;
+    }
+}
+
 /// A process that starts later answers from what others have stored.
 async fn warm_for_another_process(server: TestServer, kind: Kind) {
     let cache = OwnCache::start(kind);
@@ -363,6 +389,7 @@ mod postgres_redis {
         hung(TestServer::Postgres, Kind::Redis);
         emptied(TestServer::Postgres, Kind::Redis);
         too_small(TestServer::Postgres);
+        idle_lists_count_as_used(TestServer::Postgres, Kind::Redis);
         warm_for_another_process(TestServer::Postgres, Kind::Redis);
         out_of_reach_for_one(TestServer::Postgres, Kind::Redis);
     }
@@ -374,6 +401,7 @@ mod mariadb_memcached {
         killed_and_restarted_empty(TestServer::Mariadb, Kind::Memcached);
         hung(TestServer::Mariadb, Kind::Memcached);
         emptied(TestServer::Mariadb, Kind::Memcached);
+        idle_lists_count_as_used(TestServer::Mariadb, Kind::Memcached);
         warm_for_another_process(TestServer::Mariadb, Kind::Memcached);
         out_of_reach_for_one(TestServer::Mariadb, Kind::Memcached);
     }

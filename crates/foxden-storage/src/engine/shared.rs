@@ -29,6 +29,7 @@ mod wire;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,6 +54,8 @@ pub use server::{CacheFault, CacheLook, CacheRead, CacheServer, Found, Got};
 const ENTRY_TTL: Duration = Duration::from_secs(60 * 60);
 /// How long a claim lasts.
 const CLAIM_TTL: Duration = Duration::from_secs(60);
+/// How often a process has the server count all lists as used.
+const TOUCH_MILLIS: i64 = 60_000;
 /// How far, in seconds, *as of* stays behind the clock, as in the engines.
 const AS_OF_SECONDS: i64 = 10;
 
@@ -65,6 +68,8 @@ pub struct SharedCached<E> {
     rng: Arc<dyn Rng>,
     announced: Announced,
     seen_bars: SeenBars,
+    /// When this process last had the server count all lists as used.
+    touched: AtomicI64,
     /// How long a writer tries to bar an entry.
     bar_limit: Duration,
     health: CacheHealth,
@@ -110,6 +115,7 @@ impl<E: Engine> SharedCached<E> {
             rng,
             announced: Announced::nothing(),
             seen_bars: SeenBars::default(),
+            touched: AtomicI64::new(i64::MIN / 2),
             bar_limit: times.bar_limit,
             health: CacheHealth::default(),
         }
@@ -140,6 +146,7 @@ impl<E: Engine> SharedCached<E> {
         if self.agreement.serving().await != Some(epoch) || bars.bars_user(user) {
             return None;
         }
+        self.touch_lists(keys, &got.run).await;
         let value = got.value.as_ref();
         let value = value.map(|found| UserValue::read(&found.value, user));
         Some(Lookup {
@@ -148,6 +155,20 @@ impl<E: Engine> SharedCached<E> {
             got,
             value,
         })
+    }
+
+    /// Has the server count all lists as used now and then, also those of users who do nothing: with a list the cache is lost.
+    async fn touch_lists(&self, keys: EpochKeys, run: &Arc<str>) {
+        let (now, last) = (self.clock.steady_millis(), self.touched.load(Ordering::SeqCst));
+        let is_due = now - last >= TOUCH_MILLIS;
+        let exchanged = || {
+            self.touched
+                .compare_exchange(last, now, Ordering::SeqCst, Ordering::SeqCst)
+        };
+        if is_due && exchanged().is_ok() {
+            let touched = self.server.touch(run, &keys.lists()).await;
+            self.noted(touched, keys.0).await;
+        }
     }
 
     /// Asks the cache, and reads the list of bars.

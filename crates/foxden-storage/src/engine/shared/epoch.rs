@@ -29,7 +29,7 @@ impl EpochKeys {
         self.list(BarList::number_of(user))
     }
 
-    fn lists(self) -> Vec<String> {
+    pub(super) fn lists(self) -> Vec<String> {
         (0..LISTS).map(|number| self.list(number)).collect()
     }
 

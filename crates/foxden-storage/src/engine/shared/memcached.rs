@@ -148,6 +148,13 @@ impl CacheServer for Memcached {
         self.pool.tell(&request, 1, run).await
     }
 
+    async fn touch(&self, run: &Arc<str>, keys: &[String]) -> Result<(), CacheFault> {
+        let requests: Vec<_> = keys.iter().map(|key| format!("mg {key}\r\n")).collect();
+        self.pool
+            .tell(requests.concat().as_bytes(), keys.len(), run)
+            .await
+    }
+
     async fn put(&self, run: &Arc<str>, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheFault> {
         self.pool.tell(&set(key, value, ttl, ""), 1, run).await
     }

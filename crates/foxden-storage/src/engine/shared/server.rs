@@ -48,6 +48,8 @@ pub trait CacheServer: Send + Sync + 'static {
         value: &[u8],
         ttl: Duration,
     ) -> Result<(), CacheFault>;
+    /// Has the server count values as used, without waiting for the outcome: it removes first what was not used for long.
+    async fn touch(&self, run: &Arc<str>, keys: &[String]) -> Result<(), CacheFault>;
     /// Stores a value, without waiting for the outcome.
     async fn put(&self, run: &Arc<str>, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheFault>;
 }

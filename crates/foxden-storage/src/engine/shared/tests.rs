@@ -5,7 +5,7 @@ mod barring;
 mod fake;
 mod wire;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use foxden_model::{CollectionName, ManualClock, ObjectId, SeededRng, SystemClock};
 

@@ -93,3 +93,17 @@ async fn a_cache_that_hangs_holds_a_write_for_a_bounded_time() {
     pair.put(0, "one").await;
     assert_ne!(pair.phase(), Phase::On);
 }
+
+/// Lists of users who do nothing would be the first that a full server removes, and the epoch with them.
+#[tokio::test]
+async fn each_minute_all_lists_count_as_used() {
+    let pair = Pair::in_use().await;
+    let touched = || pair.server.state().touched;
+    for times in 1..4 {
+        for _ in 0..3 {
+            pair.modified(0).await;
+            assert_eq!(touched(), 64 * times);
+        }
+        pair.clock.as_ref().unwrap().advance_millis(60_000);
+    }
+}

@@ -39,6 +39,8 @@ pub(super) struct Values {
     run: u64,
     next: u64,
     pub(super) keyed: Keyed,
+    /// How often values were counted as used.
+    pub(super) touched: usize,
 }
 
 /// The connection of one process.
@@ -257,6 +259,15 @@ impl CacheServer for Client {
             if values.is_same(key, found) {
                 values.put(key, value);
             }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn touch(&self, run: &Arc<str>, keys: &[String]) -> Result<(), CacheFault> {
+        self.call(|values| {
+            values.is_run(run)?;
+            values.touched += keys.iter().filter(|key| values.keyed.contains_key(*key)).count();
             Ok(())
         })
         .await
