@@ -156,7 +156,7 @@ impl Agreement {
         }
         let looked = async {
             let failures = self.failures.count();
-            let mut turn = self.turn.lock().await;
+            let turn = self.turn.lock().await;
             // Another one may have looked meanwhile.
             if let Some(view) = self.fresh(self.times.lease) {
                 return Some((view, None));
@@ -165,7 +165,7 @@ impl Agreement {
                 return None;
             }
             self.failures.since(failures).ok()?;
-            let view = self.look(&mut turn).await.ok()?;
+            let view = self.look().await.ok()?;
             Some((view, Some(turn)))
         };
         // The engine will tell why the database does not answer.
@@ -176,7 +176,10 @@ impl Agreement {
         };
         let (view, turn) = looked?;
         let view = match turn {
-            Some(turn) => self.advance(view, turn).await,
+            Some(turn) => {
+                let advanced = self.advance(view, turn);
+                tokio::time::timeout(READER_LIMIT, advanced).await.ok()?
+            }
             None => view,
         };
         self.served(view)
@@ -211,12 +214,22 @@ impl Agreement {
         let answered = write.pass.map(|pass| pass.answered());
         self.outdate(|view| Some(view.answered) == answered);
         let now = self.clock.steady_millis();
-        if round == ROUNDS && self.warned.fetch_max(now, Ordering::SeqCst) + WARNING_MILLIS <= now {
+        if round == ROUNDS && self.is_time_to_warn(now) {
             tracing::warn!(
                 "writes do not land in the seconds that they are given: the database is slow, or the clocks of its servers differ"
             );
         }
         write
+    }
+
+    fn is_time_to_warn(&self, now: i64) -> bool {
+        let warned = self.warned.load(Ordering::SeqCst);
+        let is_time = warned.saturating_add(WARNING_MILLIS) <= now;
+        is_time
+            && self
+                .warned
+                .compare_exchange(warned, now, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
     }
 
     /// Withdraws a cache that ends with this process, which reads no entries from now on.
@@ -239,12 +252,12 @@ impl Agreement {
             return Ok(view);
         }
         let failures = self.failures.count();
-        let mut turn = self.turn.lock().await;
+        let _turn = self.turn.lock().await;
         if let Some(view) = self.fresh(self.times.write_lease) {
             return Ok(view);
         }
         self.failures.since(failures)?;
-        self.look(&mut turn).await
+        self.look().await
     }
 
     /// Whether a reader has lately waited in vain for a look.
@@ -290,13 +303,10 @@ impl Agreement {
         }
     }
 
-    /// Looks at the row, in turn.
-    async fn look(&self, turn: &mut Turn) -> Result<View, EngineError> {
-        turn.finish()
-            .await
-            .inspect_err(|error| self.failures.note(error))?;
+    /// Looks at the row. To be called in turn.
+    async fn look(&self) -> Result<View, EngineError> {
         let (looked, looked_wall) = (self.clock.steady_millis(), self.clock.millis());
-        let seen = turn.look(&self.control).await;
+        let seen = self.control.look().await;
         if let Err(error) = &seen {
             self.failures.note(error);
         }
@@ -395,10 +405,10 @@ impl Agreement {
 
     /// Waits until no process uses a paused cache any more.
     async fn free(&self, view: View) -> Result<(), EngineError> {
-        let failures = self.failures.count();
         let passed = self.clock.steady_millis() - view.first_seen;
         let left = millis(self.times.hold) - passed;
         tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
+        let failures = self.failures.count();
         let _turn = self.turn.lock().await;
         if self.view().is_some_and(|now| now.row.version == view.row.version) {
             self.failures.since(failures)?;

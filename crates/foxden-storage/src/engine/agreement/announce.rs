@@ -1,54 +1,27 @@
 //! How a process announces its cache, and begins to use one that was announced.
 
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
-use super::{Agreement, CacheControl, CacheKind, CacheRow, Phase, SeenRow, View, millis};
-use crate::engine::EngineError;
+use super::{Agreement, CacheKind, CacheRow, Phase, View, millis};
 
 /// How long a reader waits until a cache has begun an epoch.
 const BEGIN_LIMIT: Duration = Duration::from_secs(1);
+/// How long, in milliseconds, others leave the announcement to one call.
+const ANNOUNCING_MILLIS: i64 = 20_000;
 /// The longest pause, in milliseconds, before a cache that cannot be reached is tried again.
 const MOST_PAUSE_MILLIS: i64 = 30_000;
-
-/// A look that is under way.
-type PendingLook = Pin<Box<dyn Future<Output = Result<SeenRow, EngineError>> + Send>>;
 
 /// The turn of the one call that may look at the row or change it.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// It outlives its caller.
-    look: Option<PendingLook>,
     /// When this process may announce its cache again.
     next: i64,
     /// How often in a row the cache could not be reached.
     failures: u32,
-}
-
-impl Turn {
-    /// Looks at the row.
-    pub(super) async fn look(&mut self, control: &Arc<dyn CacheControl>) -> Result<SeenRow, EngineError> {
-        let control = Arc::clone(control);
-        let look = self.look.insert(Box::pin(async move { control.look().await }));
-        let row = look.await;
-        self.look = None;
-        row
-    }
-
-    /// Finishes a look whose caller has left. What it found is old.
-    pub(super) async fn finish(&mut self) -> Result<(), EngineError> {
-        if let Some(look) = &mut self.look {
-            let row = look.await;
-            self.look = None;
-            row?;
-        }
-        Ok(())
-    }
 }
 
 impl Agreement {
@@ -96,8 +69,8 @@ impl Agreement {
         let epoch = self.new_epoch();
         if let Some(server) = &self.server {
             let pause = (1000 << turn.failures.min(5)).min(MOST_PAUSE_MILLIS);
-            // None of the others tries as well.
-            turn.next = self.clock.steady_millis() + pause;
+            // None of the others tries as well, until this one has had its turn again.
+            turn.next = self.clock.steady_millis() + ANNOUNCING_MILLIS;
             drop(turn);
             let begun = timeout(BEGIN_LIMIT, server.begin(epoch)).await;
             turn = self.turn.lock().await;
@@ -110,6 +83,7 @@ impl Agreement {
                     );
                 }
                 turn.failures += 1;
+                turn.next = self.clock.steady_millis() + pause;
                 return (None, turn);
             }
         }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use foxden_model::{SyncTime, UserId};
 
 use super::batch::{self, BatchMark};
-use super::connection::Connection;
+use super::connection::{Connection, Dialect};
 use super::fault::Fault;
 use super::guard::new_mark;
 use super::known_upsert::KnownUpsert;
-use super::landing::{AT_ONCE_MILLIS, LATE_MILLIS, landing};
+#[cfg(feature = "postgres")]
+use super::landing::AT_ONCE_MILLIS;
+use super::landing::{LATE_MILLIS, landing};
 use super::purge::{self, ExpiredObjects};
 use super::settle::Tried;
 use super::state::UserState;
@@ -185,7 +187,13 @@ impl SqlEngine {
         let Some(upsert) = KnownUpsert::plan(&connection, write, known, time) else {
             return Ok(AtOnce::NotPlain(connection));
         };
-        let landing = landing(write, began, AT_ONCE_MILLIS);
+        let late = match self.server.dialect() {
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => AT_ONCE_MILLIS,
+            #[cfg(feature = "mysql")]
+            Dialect::Mysql => LATE_MILLIS,
+        };
+        let landing = landing(write, began, late);
         match upsert.execute(&mut connection, user, mark, landing).await {
             Ok(Some((written, _))) if self.is_late(began) => {
                 Err(AttemptFault::Pending(Tried::new(mark, began, written), None))

@@ -52,10 +52,10 @@ impl Fault {
         if let Some(error) = refused.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) {
             return error.severity() == PgSeverity::Error;
         }
-        // A full table, a server that takes no writes, a missing privilege: these come before a commit.
+        // A full table, a server that takes no writes, a missing privilege, table or column: these come before a commit.
         #[cfg(feature = "mysql")]
         if let Some(error) = refused.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
-            return matches!(error.number(), 1114 | 1142 | 1290 | 1792 | 1836);
+            return matches!(error.number(), 1054 | 1114 | 1142 | 1146 | 1290 | 1792 | 1836);
         }
         false
     }

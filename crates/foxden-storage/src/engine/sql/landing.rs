@@ -8,7 +8,8 @@ use crate::pass::Landing;
 
 /// How long after its time, in milliseconds, a write may land: less than [`super::AS_OF_SECONDS`], as clocks differ.
 pub(super) const LATE_MILLIS: i64 = 8000;
-/// The same for a statement that compares this before it waits for the lock of the user's row. The server ends it after eight seconds.
+/// The same for a statement of PostgreSQL that compares this before it waits for the lock of the user's row. The server ends it after eight seconds.
+#[cfg(feature = "postgres")]
 pub(super) const AT_ONCE_MILLIS: i64 = 2000;
 
 /// What must hold when a write lands whose time was fixed at `began` by the steady clock. Readers are told the times of all

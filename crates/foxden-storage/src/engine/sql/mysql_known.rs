@@ -8,13 +8,12 @@ use super::fault::Fault;
 use super::landing::Gate;
 use super::mysql::{REPLACED_ROW, kept_or_given};
 use super::object_change::{ObjectChange, ObjectField, ObjectTarget, PlainChanges, Totals};
-use crate::engine::Corrupt;
 
 /// Applies changes of objects to a collection that is there. `None`: the user's row has another mark, or the write may not land, and
 /// nothing was changed.
 ///
-/// The first statement locks the user's row and gives it a mark of NULL, which it cannot have, if it has not the known one. The rows of
-/// users are never removed. The statements after it begin with the lock held.
+/// The first statement locks the user's row, and the script ends there if it has not the known mark: it gets one of NULL, which it
+/// cannot have. So it does at the first object if there is no such row, and before the commit if the write may not land.
 pub(super) async fn upsert_if_known(
     connection: &mut Connection,
     user: i64,
@@ -25,11 +24,15 @@ pub(super) async fn upsert_if_known(
     match connection.script(script(user, gate, target, changes)).await {
         Ok(answers) => {
             let replaced = answers.iter().flatten().next();
-            let replaced = replaced.ok_or(Corrupt("the answer to an upsert"))?.int(0)?;
+            let replaced =
+                replaced.ok_or_else(|| sqlx::Error::Protocol("no answer to an upsert".to_owned()))?;
+            let replaced = replaced.int(0)?;
             Ok(Some(totals(changes.all, replaced.cast_unsigned())))
         }
-        // The transaction that follows on this connection ends this one, which has changed nothing.
-        Err(fault) if fault.is_about_null() => Ok(None),
+        Err(fault) if fault.is_about_null() => {
+            connection.script("ROLLBACK".to_owned()).await?;
+            Ok(None)
+        }
         Err(fault) => Err(fault),
     }
 }
@@ -38,8 +41,7 @@ fn script(user: i64, gate: &Gate, target: ObjectTarget, changes: PlainChanges<'_
     let next = target.time.next.hundredths();
     let bytes: usize = changes.all.iter().map(size).sum();
     let mut script = String::with_capacity(bytes + changes.all.len() * 128 + 1024);
-    let known = gate.known;
-    let mark = Dialect::Mysql.if_lands(gate.landing, gate.mark);
+    let Gate { known, mark, .. } = *gate;
     let number = target.collection;
     // Writing to a text cannot fail.
     let _ = write!(
@@ -53,7 +55,14 @@ fn script(user: i64, gate: &Gate, target: ObjectTarget, changes: PlainChanges<'_
     }
     script.push_str(") VALUES ");
     for (at, change) in changes.all.iter().enumerate() {
-        let _ = write!(script, "{}({user}, {number}, ", if at == 0 { "" } else { ", " });
+        if at == 0 {
+            let _ = write!(
+                script,
+                "((SELECT uid FROM sync_user WHERE uid = {user}), {number}, "
+            );
+        } else {
+            let _ = write!(script, ", ({user}, {number}, ");
+        }
         add_text(&mut script, change.id);
         let _ = write!(script, ", {next}, {}, ", size(change));
         add_text(&mut script, change.payload.unwrap_or_default());
@@ -67,11 +76,12 @@ fn script(user: i64, gate: &Gate, target: ObjectTarget, changes: PlainChanges<'_
     let _ = write!(
         script,
         " ON DUPLICATE KEY UPDATE {}; \
-         UPDATE sync_collection SET modified = {next}, \
+         UPDATE sync_collection SET modified = {}, \
          objects = objects + {} - CAST(LAST_INSERT_ID() DIV {REPLACED_ROW} AS signed), \
          bytes = bytes + {bytes} - CAST(LAST_INSERT_ID() MOD {REPLACED_ROW} AS signed) \
          WHERE uid = {user} AND name = '{}'; SELECT CAST(LAST_INSERT_ID() AS signed); COMMIT",
         kept_or_given(changes.given, &now.to_string()),
+        Dialect::Mysql.if_lands(gate.landing, next),
         changes.all.len(),
         gate.collection
     );
