@@ -2,50 +2,68 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::embedded::{Embedded, EmbeddedTransaction, EmbeddedTx};
+use async_trait::async_trait;
+
+use crate::embedded::Embedded;
 use crate::origin::QueueSlots;
 use crate::repeat::Repeats;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use crate::server::database::{ServerDatabase, ServerTransaction, ServerTx};
+use crate::server::database::ServerDatabase;
 use crate::server::{ServerEngine, ServerUrl};
 use crate::waiting::QueueDepths;
 use crate::{Migrations, Row, SqlError, Value, value};
 
+/// A future on the heap, which is compiled where it is made. An `async fn` is compiled again in each crate that waits for it, with all
+/// that it waits for: of the drivers that is much.
+pub type Erased<'a, T, E = SqlError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Database {
-    backend: Backend,
+    backend: Arc<dyn Backend>,
     /// Whether a dry run precedes each transaction: see [`Database::with_dry_runs`].
     has_dry_runs: bool,
     repeats: Arc<Repeats>,
 }
 
-#[derive(Clone)]
-enum Backend {
-    Embedded(Arc<Embedded>),
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    Server(Arc<ServerDatabase>),
-}
-
 /// A handle on the transaction that [`Database::transact`] opened. Cheap to clone. Once the transaction has ended, every
 /// statement is refused.
 #[derive(Clone)]
-pub struct Tx(TxBackend);
+pub struct Tx(Arc<dyn Statements>);
 
-#[derive(Clone)]
-enum TxBackend {
-    Embedded(EmbeddedTx),
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    Server(Arc<ServerTx>),
+/// A database of one kind. Its futures are [`Erased`].
+#[async_trait]
+pub(crate) trait Backend: Send + Sync {
+    async fn check(&self) -> Result<(), SqlError>;
+    fn queue_depths(&self) -> QueueDepths;
+    async fn wipe_deleted(&self) -> Result<(), SqlError>;
+    async fn close(&self);
+    /// The rows of a query outside of any transaction.
+    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError>;
+    /// Waits for slots at a server, to be kept until the transaction has ended for good. In SQLite, where each transaction runs once,
+    /// it waits for them as it begins.
+    async fn enter(&self) -> Result<Option<QueueSlots>, SqlError>;
+    async fn begin(self: Arc<Self>) -> Result<Box<dyn Transaction>, SqlError>;
 }
 
 /// An open transaction. Dropping it rolls back what was not committed.
-enum Transaction {
-    Embedded(EmbeddedTransaction),
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    Server(ServerTransaction),
+#[async_trait]
+pub(crate) trait Transaction: Send + Sync {
+    fn statements(&self) -> Arc<dyn Statements>;
+    /// Commits or rolls back. [`SqlError::Repeat`] or [`SqlError::ConnectionLost`] if the database took it back, also
+    /// where the work went on as if it had not.
+    async fn end(self: Box<Self>, is_kept: bool) -> Result<(), SqlError>;
+}
+
+/// The statements of a transaction.
+#[async_trait]
+pub(crate) trait Statements: Send + Sync {
+    async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError>;
+    async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError>;
+    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError>;
 }
 
 /// Queries, inside a transaction or outside. [`SqlError::NullCharacter`] if a value is a text with U+0000.
@@ -78,8 +96,7 @@ impl Database {
             let url: ServerUrl = location.parse()?;
             #[cfg(any(feature = "postgres", feature = "mysql"))]
             {
-                let database = Box::pin(ServerDatabase::open(&url, migrations)).await?;
-                return Ok(Self::new(Backend::Server(Arc::new(database))));
+                return ServerDatabase::open(&url, migrations).await.map(Self::new);
             }
             // Such a URL is refused when it is read.
             #[cfg(not(any(feature = "postgres", feature = "mysql")))]
@@ -87,7 +104,7 @@ impl Database {
         }
         Embedded::open(file(location)?, migrations.sqlite)
             .await
-            .map(Self::embedded)
+            .map(Self::new)
     }
 
     /// Opens a database of another process to read it; a file is opened read-only. Its tables must be at the version of this
@@ -97,19 +114,18 @@ impl Database {
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         if crate::ServerEngine::of(location).is_some() {
             let url: ServerUrl = location.parse()?;
-            let database = Box::pin(ServerDatabase::open_as_it_is(&url, migrations)).await?;
-            return Ok(Self::new(Backend::Server(Arc::new(database))));
+            return ServerDatabase::open_as_it_is(&url, migrations)
+                .await
+                .map(Self::new);
         }
         Embedded::open_read_only(file(location)?, migrations.sqlite)
             .await
-            .map(Self::embedded)
+            .map(Self::new)
     }
 
     /// An empty database that lives as long as its last clone.
     pub async fn in_memory(migrations: impl Into<Migrations>) -> Result<Self, SqlError> {
-        Embedded::in_memory(migrations.into().sqlite)
-            .await
-            .map(Self::embedded)
+        Embedded::in_memory(migrations.into().sqlite).await.map(Self::new)
     }
 
     /// Runs the work in a transaction, and commits it when the work returns `Ok`; on `Err` it is rolled back.
@@ -144,17 +160,17 @@ impl Database {
         W: Future<Output = Result<T, E>>,
     {
         // They are kept while it runs again: those who wait for that are as many as those who run.
-        let _slots = self.enter().await?;
+        let _slots = self.backend.enter().await?;
         let mut attempts = self.repeats.first();
         loop {
-            let transaction = match self.begin().await {
+            let transaction = match Arc::clone(&self.backend).begin().await {
                 Ok(transaction) => transaction,
                 Err(error) => {
                     attempts.again(error).await?;
                     continue;
                 }
             };
-            let result = work(transaction.tx()).await;
+            let result = work(Tx(transaction.statements())).await;
             match transaction.end(is_kept && result.is_ok()).await {
                 Ok(()) => return result,
                 Err(error @ (SqlError::Repeat(_) | SqlError::ConnectionLost(_))) => {
@@ -177,65 +193,28 @@ impl Database {
 
     /// Checks that the database answers: in a file, that its tables can be read; at a server, that it may be written to.
     pub async fn check(&self) -> Result<(), SqlError> {
-        match &self.backend {
-            Backend::Embedded(database) => database.check().await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Backend::Server(database) => Box::pin(database.check()).await,
-        }
+        self.backend.check().await
     }
 
     /// Returns the numbers of transactions and queries of this process that wait.
     pub fn queue_depths(&self) -> QueueDepths {
-        match &self.backend {
-            Backend::Embedded(database) => database.queue_depths(),
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Backend::Server(database) => database.queue_depths(),
-        }
+        self.backend.queue_depths()
     }
 
     /// Makes deleted rows unreadable on the disk. SQLite keeps them in the WAL until that is checkpointed;
     /// [`SqlError::Busy`] if a reader still needs it. A server cleans up by itself, in its own time.
     pub async fn wipe_deleted(&self) -> Result<(), SqlError> {
-        match &self.backend {
-            Backend::Embedded(database) => database.wipe_deleted().await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Backend::Server(_) => Ok(()),
-        }
+        self.backend.wipe_deleted().await
     }
 
     /// Closes the connections to a server; they are not to be used any more. A file is closed with the last clone.
     pub async fn close(&self) {
-        match &self.backend {
-            Backend::Embedded(_) => {}
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Backend::Server(database) => Box::pin(database.close()).await,
-        }
+        self.backend.close().await;
     }
 
-    /// Waits for slots at a server. In SQLite, where each transaction runs once, it waits for them as it begins.
-    async fn enter(&self) -> Result<Option<QueueSlots>, SqlError> {
-        match &self.backend {
-            Backend::Embedded(_) => Ok(None),
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Backend::Server(database) => database.enter().await.map(Some),
-        }
-    }
-
-    async fn begin(&self) -> Result<Transaction, SqlError> {
-        match &self.backend {
-            Backend::Embedded(database) => database.begin().await.map(Transaction::Embedded),
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Backend::Server(database) => Box::pin(database.begin()).await.map(Transaction::Server),
-        }
-    }
-
-    fn embedded(database: Embedded) -> Self {
-        Self::new(Backend::Embedded(Arc::new(database)))
-    }
-
-    fn new(backend: Backend) -> Self {
+    fn new(backend: impl Backend + 'static) -> Self {
         Self {
-            backend,
+            backend: Arc::new(backend),
             has_dry_runs: false,
             repeats: Arc::default(),
         }
@@ -254,12 +233,7 @@ fn file(location: &str) -> Result<&Path, SqlError> {
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         value::check(&values)?;
-        match &self.backend {
-            Backend::Embedded(database) => database.rows(statement, values).await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            // On the heap: the futures of the driver are large, and every request holds one.
-            Backend::Server(database) => Box::pin(database.rows(statement, values)).await,
-        }
+        self.backend.rows(statement, values).await
     }
 }
 
@@ -267,49 +241,19 @@ impl Tx {
     /// Executes a statement and returns the number of rows that it found and changed.
     pub async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
         value::check(&values)?;
-        match &self.0 {
-            TxBackend::Embedded(tx) => tx.execute(statement, values).await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            TxBackend::Server(tx) => Box::pin(tx.execute(statement, values)).await,
-        }
+        self.0.execute(statement, values).await
     }
 
     /// Inserts one row and returns its number, which the database gave out.
     pub async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
         value::check(&values)?;
-        match &self.0 {
-            TxBackend::Embedded(tx) => tx.insert(statement, values).await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            TxBackend::Server(tx) => Box::pin(tx.insert(statement, values)).await,
-        }
+        self.0.insert(statement, values).await
     }
 }
 
 impl Fetch for Tx {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         value::check(&values)?;
-        match &self.0 {
-            TxBackend::Embedded(tx) => tx.rows(statement, values).await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            TxBackend::Server(tx) => Box::pin(tx.rows(statement, values)).await,
-        }
-    }
-}
-
-impl Transaction {
-    fn tx(&self) -> Tx {
-        Tx(match self {
-            Self::Embedded(transaction) => TxBackend::Embedded(transaction.tx.clone()),
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Self::Server(transaction) => TxBackend::Server(transaction.tx()),
-        })
-    }
-
-    async fn end(self, is_kept: bool) -> Result<(), SqlError> {
-        match self {
-            Self::Embedded(transaction) => transaction.end(is_kept).await,
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            Self::Server(transaction) => Box::pin(transaction.end(is_kept)).await,
-        }
+        self.0.rows(statement, values).await
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::database::{Backend, Statements, Transaction};
 use crate::origin::{FairQueue, QueueSlots};
 use crate::sqlite::{Location, Sqlite, Worker};
 use crate::waiting::{QueueDepths, WaitingGuard};
@@ -31,14 +33,14 @@ pub(crate) struct Embedded {
 
 /// A handle on a transaction. Once the transaction has ended, every statement is refused.
 #[derive(Clone)]
-pub(crate) struct EmbeddedTx {
+struct EmbeddedTx {
     database: Arc<Embedded>,
     number: u64,
 }
 
 /// An open transaction. Dropping it rolls back what was not committed.
-pub(crate) struct EmbeddedTransaction {
-    pub(crate) tx: EmbeddedTx,
+struct EmbeddedTransaction {
+    tx: EmbeddedTx,
     _turn: Turn,
 }
 
@@ -73,46 +75,6 @@ impl Embedded {
         let writer = Worker::open(Location::Memory, "register").await?;
         writer.call(move |sqlite| sqlite.migrate(migrations)).await?;
         Ok(Self::new(writer, None))
-    }
-
-    pub(crate) async fn check(&self) -> Result<(), SqlError> {
-        self.read(Sqlite::check).await
-    }
-
-    pub(crate) fn queue_depths(&self) -> QueueDepths {
-        let queued_queries = self.reader.as_ref().map_or(0, Worker::queued);
-        QueueDepths {
-            transactions: self.waiting.load(Ordering::Relaxed) + self.writers.waiting(),
-            queries: queued_queries + self.readers.waiting(),
-        }
-    }
-
-    pub(crate) async fn wipe_deleted(&self) -> Result<(), SqlError> {
-        let _turn = self.turn().await?;
-        self.writer.call(Sqlite::checkpoint).await
-    }
-
-    pub(crate) async fn begin(self: &Arc<Self>) -> Result<EmbeddedTransaction, SqlError> {
-        let turn = self.turn().await?;
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        // Created before it begins, so that cancelling this future rolls it back.
-        let transaction = EmbeddedTransaction {
-            tx: EmbeddedTx {
-                database: Arc::clone(self),
-                number,
-            },
-            _turn: turn,
-        };
-        self.writer.call(move |sqlite| sqlite.begin(number)).await?;
-        Ok(transaction)
-    }
-
-    pub(crate) async fn rows(
-        &self,
-        statement: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, SqlError> {
-        self.read(move |sqlite| sqlite.rows(statement, values)).await
     }
 
     /// Runs a query outside of any transaction.
@@ -157,23 +119,67 @@ impl Embedded {
     }
 }
 
-impl EmbeddedTx {
-    pub(crate) async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
+#[async_trait]
+impl Backend for Embedded {
+    async fn check(&self) -> Result<(), SqlError> {
+        self.read(Sqlite::check).await
+    }
+
+    fn queue_depths(&self) -> QueueDepths {
+        let queued_queries = self.reader.as_ref().map_or(0, Worker::queued);
+        QueueDepths {
+            transactions: self.waiting.load(Ordering::Relaxed) + self.writers.waiting(),
+            queries: queued_queries + self.readers.waiting(),
+        }
+    }
+
+    async fn wipe_deleted(&self) -> Result<(), SqlError> {
+        let _turn = self.turn().await?;
+        self.writer.call(Sqlite::checkpoint).await
+    }
+
+    async fn close(&self) {}
+
+    async fn enter(&self) -> Result<Option<QueueSlots>, SqlError> {
+        Ok(None)
+    }
+
+    async fn begin(self: Arc<Self>) -> Result<Box<dyn Transaction>, SqlError> {
+        let turn = self.turn().await?;
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        // Created before it begins, so that cancelling this future rolls it back.
+        let transaction = EmbeddedTransaction {
+            tx: EmbeddedTx {
+                database: Arc::clone(&self),
+                number,
+            },
+            _turn: turn,
+        };
+        self.writer.call(move |sqlite| sqlite.begin(number)).await?;
+        Ok(Box::new(transaction))
+    }
+
+    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        self.read(move |sqlite| sqlite.rows(statement, values)).await
+    }
+}
+
+#[async_trait]
+impl Statements for EmbeddedTx {
+    async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
         self.call(move |sqlite| sqlite.execute(statement, values)).await
     }
 
-    pub(crate) async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
+    async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
         self.call(move |sqlite| sqlite.insert(statement, values)).await
     }
 
-    pub(crate) async fn rows(
-        &self,
-        statement: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, SqlError> {
+    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         self.call(move |sqlite| sqlite.rows(statement, values)).await
     }
+}
 
+impl EmbeddedTx {
     async fn call<T: Send + 'static>(
         &self,
         action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
@@ -186,9 +192,14 @@ impl EmbeddedTx {
     }
 }
 
-impl EmbeddedTransaction {
-    /// Commits, and everything is on the disk when this returns; or rolls back.
-    pub(crate) async fn end(self, is_kept: bool) -> Result<(), SqlError> {
+#[async_trait]
+impl Transaction for EmbeddedTransaction {
+    fn statements(&self) -> Arc<dyn Statements> {
+        Arc::new(self.tx.clone())
+    }
+
+    /// After a commit everything is on the disk.
+    async fn end(self: Box<Self>, is_kept: bool) -> Result<(), SqlError> {
         if is_kept {
             return self.tx.call(Sqlite::commit).await;
         }

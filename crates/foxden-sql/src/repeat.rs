@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::SqlError;
+use crate::database::Erased;
 
 /// How often a transaction runs at most.
 const ATTEMPTS: u32 = 12;
@@ -47,7 +48,11 @@ impl Repeats {
 impl Attempts {
     /// Waits for the next attempt. Returns the error if it allows none, and [`SqlError::Busy`] after the last, or once ten
     /// seconds have passed.
-    pub(crate) async fn again(&mut self, error: SqlError) -> Result<(), SqlError> {
+    pub(crate) fn again(&mut self, error: SqlError) -> Erased<'_, ()> {
+        Box::pin(self.wait(error))
+    }
+
+    async fn wait(&mut self, error: SqlError) -> Result<(), SqlError> {
         let (SqlError::Repeat(cause) | SqlError::ConnectionLost(cause)) = error else {
             return Err(error);
         };

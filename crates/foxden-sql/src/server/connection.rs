@@ -8,6 +8,7 @@ use sqlx::Postgres;
 use super::action::{Action, Answer};
 use super::pool::PooledConnection;
 use super::{ServerEngine, ServerLook, ServerUrl};
+use crate::database::Erased;
 use crate::migration::check_version;
 use crate::{Migration, Migrations, SqlError};
 
@@ -53,22 +54,24 @@ impl Pools {
     }
 
     /// What the server is, and the version of its tables. Changes nothing.
-    pub(super) async fn look(&self, migrations: Migrations) -> Result<ServerLook, SqlError> {
-        let (server, found, known) = match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => {
-                let found = pool.tables_version(migrations.table).await?;
-                (pool.server(), found, version(migrations.postgres)?)
-            }
-            #[cfg(feature = "mysql")]
-            Self::Mysql(pool) => {
-                let known = version(migrations.mysql)?;
-                let found = pool.tables_version(migrations.table, known).await?;
-                (pool.server(), found, known)
-            }
-        };
-        check_version(found, known)?;
-        Ok(ServerLook { server, found, known })
+    pub(super) fn look(&self, migrations: Migrations) -> Erased<'_, ServerLook> {
+        Box::pin(async move {
+            let (server, found, known) = match self {
+                #[cfg(feature = "postgres")]
+                Self::Postgres(pool) => {
+                    let found = pool.tables_version(migrations.table).await?;
+                    (pool.server(), found, version(migrations.postgres)?)
+                }
+                #[cfg(feature = "mysql")]
+                Self::Mysql(pool) => {
+                    let known = version(migrations.mysql)?;
+                    let found = pool.tables_version(migrations.table, known).await?;
+                    (pool.server(), found, known)
+                }
+            };
+            check_version(found, known)?;
+            Ok(ServerLook { server, found, known })
+        })
     }
 
     pub(super) const fn numbers_placeholders(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use tokio::sync::Mutex;
 
@@ -12,6 +13,7 @@ use super::action::{Action, Answer};
 use super::connection::{Connection, Pools};
 use super::fault::{self, Fault};
 use super::{ServerLook, ServerUrl, numbered};
+use crate::database::{Backend, Statements, Transaction};
 use crate::origin::{FairQueue, QueueSlots};
 use crate::waiting::{QueueDepths, WaitingGuard};
 use crate::{Migrations, Row, SqlError, Value};
@@ -35,15 +37,13 @@ pub(crate) struct ServerDatabase {
 }
 
 /// A transaction, as its statements see it.
-pub(crate) struct ServerTx {
+struct ServerTx {
     database: Arc<ServerDatabase>,
     state: Mutex<State>,
 }
 
 /// An open transaction. Dropping it closes its connection, and the server rolls it back.
-pub(crate) struct ServerTransaction {
-    tx: Arc<ServerTx>,
-}
+struct ServerTransaction(Arc<ServerTx>);
 
 enum State {
     Open(Held),
@@ -85,59 +85,6 @@ impl ServerDatabase {
         }
     }
 
-    pub(crate) async fn check(&self) -> Result<(), SqlError> {
-        self.pools.check().await
-    }
-
-    pub(crate) async fn close(&self) {
-        self.pools.close().await;
-    }
-
-    pub(crate) fn queue_depths(&self) -> QueueDepths {
-        QueueDepths {
-            transactions: self.beginning.load(Ordering::Relaxed) + self.writers.waiting(),
-            queries: self.reading.load(Ordering::Relaxed) + self.readers.waiting(),
-        }
-    }
-
-    /// Waits for the slots of a transaction, to be kept until it has ended for good.
-    pub(crate) async fn enter(&self) -> Result<QueueSlots, SqlError> {
-        self.writers.enter().await
-    }
-
-    pub(crate) async fn begin(self: &Arc<Self>) -> Result<ServerTransaction, SqlError> {
-        let mut held = self.acquire(&self.beginning).await?;
-        let begun = held.run(&self.pools, Action::Begin).await;
-        begun.map_err(|failure| failure.error)?;
-        let tx = ServerTx {
-            database: Arc::clone(self),
-            state: Mutex::new(State::Open(held)),
-        };
-        Ok(ServerTransaction { tx: Arc::new(tx) })
-    }
-
-    /// The rows of a query outside of a transaction. It changes nothing, so it is tried again on another connection.
-    pub(crate) async fn rows(
-        &self,
-        statement: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, SqlError> {
-        let _slots = self.readers.enter().await?;
-        let mut attempt = 1;
-        loop {
-            let mut held = self.acquire(&self.reading).await?;
-            let action = Action::RowsAlone(self.text(statement), values.clone());
-            match held.run(&self.pools, action).await {
-                Ok(answer) => {
-                    held.give_back();
-                    return Ok(answer.rows);
-                }
-                Err(failure) if attempt < READ_ATTEMPTS && failure.is_to_be_repeated() => attempt += 1,
-                Err(failure) => return Err(failure.error),
-            }
-        }
-    }
-
     async fn acquire(&self, waiting: &AtomicUsize) -> Result<Held, SqlError> {
         let _waiting = WaitingGuard::join(waiting)?;
         self.pools
@@ -164,26 +111,80 @@ impl ServerDatabase {
     }
 }
 
-impl ServerTx {
-    pub(crate) async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
+#[async_trait]
+impl Backend for ServerDatabase {
+    async fn check(&self) -> Result<(), SqlError> {
+        self.pools.check().await
+    }
+
+    async fn close(&self) {
+        self.pools.close().await;
+    }
+
+    fn queue_depths(&self) -> QueueDepths {
+        QueueDepths {
+            transactions: self.beginning.load(Ordering::Relaxed) + self.writers.waiting(),
+            queries: self.reading.load(Ordering::Relaxed) + self.readers.waiting(),
+        }
+    }
+
+    async fn wipe_deleted(&self) -> Result<(), SqlError> {
+        Ok(())
+    }
+
+    async fn enter(&self) -> Result<Option<QueueSlots>, SqlError> {
+        self.writers.enter().await.map(Some)
+    }
+
+    async fn begin(self: Arc<Self>) -> Result<Box<dyn Transaction>, SqlError> {
+        let mut held = self.acquire(&self.beginning).await?;
+        let begun = held.run(&self.pools, Action::Begin).await;
+        begun.map_err(|failure| failure.error)?;
+        let tx = ServerTx {
+            database: self,
+            state: Mutex::new(State::Open(held)),
+        };
+        Ok(Box::new(ServerTransaction(Arc::new(tx))))
+    }
+
+    // It changes nothing, so it is tried again on another connection.
+    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        let _slots = self.readers.enter().await?;
+        let mut attempt = 1;
+        loop {
+            let mut held = self.acquire(&self.reading).await?;
+            let action = Action::RowsAlone(self.text(statement), values.clone());
+            match held.run(&self.pools, action).await {
+                Ok(answer) => {
+                    held.give_back();
+                    return Ok(answer.rows);
+                }
+                Err(failure) if attempt < READ_ATTEMPTS && failure.is_to_be_repeated() => attempt += 1,
+                Err(failure) => return Err(failure.error),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Statements for ServerTx {
+    async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
         let action = Action::Execute(self.database.text(statement), values);
         Ok(self.run(action).await?.changed)
     }
 
-    pub(crate) async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
+    async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
         let action = Action::Insert(self.database.text(statement), values);
         Ok(self.run(action).await?.number)
     }
 
-    pub(crate) async fn rows(
-        &self,
-        statement: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, SqlError> {
+    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         let action = Action::Rows(self.database.text(statement), values);
         Ok(self.run(action).await?.rows)
     }
+}
 
+impl ServerTx {
     async fn run(&self, action: Action) -> Result<Answer, SqlError> {
         let mut state = self.state.lock().await;
         // A statement that is left before its answer leaves the transaction ended and its connection closed.
@@ -208,19 +209,18 @@ impl ServerTx {
     }
 }
 
-impl ServerTransaction {
-    pub(crate) fn tx(&self) -> Arc<ServerTx> {
-        Arc::clone(&self.tx)
+#[async_trait]
+impl Transaction for ServerTransaction {
+    fn statements(&self) -> Arc<dyn Statements> {
+        self.0.clone()
     }
 
-    /// Commits or rolls back. [`SqlError::Repeat`] or [`SqlError::ConnectionLost`] if the database took it back, also
-    /// where the work went on as if it had not.
-    pub(crate) async fn end(self, is_kept: bool) -> Result<(), SqlError> {
-        let mut state = self.tx.state.lock().await;
+    async fn end(self: Box<Self>, is_kept: bool) -> Result<(), SqlError> {
+        let mut state = self.0.state.lock().await;
         match std::mem::replace(&mut *state, State::Ended) {
             State::Open(mut held) => {
                 let action = if is_kept { Action::Commit } else { Action::RollBack };
-                match held.run(&self.tx.database.pools, action).await {
+                match held.run(&self.0.database.pools, action).await {
                     Ok(_) => held.give_back(),
                     // Its connection is closed, so the server rolls it back.
                     Err(_) if !is_kept => {}

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::pool::{Options, PooledConnection, ServerPool, connect, in_time};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
+use crate::database::Erased;
 use crate::{Migration, SqlError};
 
 /// The isolation of each session: without gaps that are locked, writers of different users do not meet.
@@ -45,18 +46,20 @@ pub struct MysqlPool {
 impl MysqlPool {
     /// Opens connections of a database, and checks that this program can work with it. `role` is what they are for.
     /// [`SqlError::Unsuitable`] says what is wrong, and what to do.
-    pub async fn open(url: &ServerUrl, role: &'static str) -> Result<Self, SqlError> {
-        let options = options(url).await?;
-        let connected = connect::<MySql>(&options).await;
-        let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
-        let (flavour, version) = checks::check(&mut connection, url).await?;
-        // Nothing depends on how it ends.
-        drop(connection.close().await);
-        tracing::debug!(role, ?flavour, "opened a database");
-        Ok(Self {
-            pool: ServerPool::new(options, Some(session(flavour)), url),
-            flavour,
-            version,
+    pub fn open<'a>(url: &'a ServerUrl, role: &'static str) -> Erased<'a, Self> {
+        Box::pin(async move {
+            let options = options(url).await?;
+            let connected = connect::<MySql>(&options).await;
+            let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
+            let (flavour, version) = checks::check(&mut connection, url).await?;
+            // Nothing depends on how it ends.
+            drop(connection.close().await);
+            tracing::debug!(role, ?flavour, "opened a database");
+            Ok(Self {
+                pool: ServerPool::new(options, Some(session(flavour)), url),
+                flavour,
+                version,
+            })
         })
     }
 
@@ -70,8 +73,8 @@ impl MysqlPool {
     ///
     /// After any error the transaction has to be left: the server may have ended it, and would commit each further
     /// statement by itself. A connection whose query was dropped has to be closed.
-    pub async fn acquire(&self) -> Result<PooledConnection<MySql>, SqlError> {
-        self.pool.acquire().await
+    pub fn acquire(&self) -> Erased<'_, PooledConnection<MySql>> {
+        Box::pin(self.pool.acquire())
     }
 
     /// What an error of a statement means. A lost connection is taken note of.
@@ -85,28 +88,32 @@ impl MysqlPool {
     }
 
     /// Whether the server answers and may be written to.
-    pub async fn check(&self) -> Result<(), SqlError> {
-        let mut connection = self.acquire().await?;
-        match in_time(checks::is_writable(&mut connection)).await {
-            Ok(true) => {
-                connection.give_back();
-                Ok(())
+    pub fn check(&self) -> Erased<'_, ()> {
+        Box::pin(async move {
+            let mut connection = self.acquire().await?;
+            match in_time(checks::is_writable(&mut connection)).await {
+                Ok(true) => {
+                    connection.give_back();
+                    Ok(())
+                }
+                Ok(false) => Err(checks::read_only()),
+                Err(error) => Err(self.fault(error)),
             }
-            Ok(false) => Err(checks::read_only()),
-            Err(error) => Err(self.fault(error)),
-        }
+        })
     }
 
     /// Applies the migrations that are missing. `table` keeps the version. Two processes may do so at once.
     ///
     /// The server commits each statement that changes tables by itself, so a migration that was interrupted is applied
     /// again from its beginning: its statements must do no harm a second time (`IF NOT EXISTS`, `INSERT IGNORE`).
-    pub async fn migrate(&self, table: &'static str, migrations: &[Migration]) -> Result<(), SqlError> {
-        let mut connection = self.pool.connect().await?;
-        let migrated = migrate::migrate(self, &mut connection, table, migrations).await;
-        // It releases the lock.
-        drop(connection.close().await);
-        migrated
+    pub fn migrate<'a>(&'a self, table: &'static str, migrations: &'a [Migration]) -> Erased<'a, ()> {
+        Box::pin(async move {
+            let mut connection = self.pool.connect().await?;
+            let migrated = migrate::migrate(self, &mut connection, table, migrations).await;
+            // It releases the lock.
+            drop(connection.close().await);
+            migrated
+        })
     }
 
     /// The server's name and version.

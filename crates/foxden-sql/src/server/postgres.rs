@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::pool::{Options, PooledConnection, ServerPool, connect, in_time};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
+use crate::database::Erased;
 use crate::{Migration, SqlError};
 
 /// The options of each session. A write must not land long after its time was given, so nothing runs or idles for longer.
@@ -51,23 +52,25 @@ pub struct PostgresPool {
 impl PostgresPool {
     /// Opens connections of a database, and checks that this program can work with it. `role` is what they are for; the
     /// server lists it. [`SqlError::Unsuitable`] says what is wrong, and what to do.
-    pub async fn open(url: &ServerUrl, role: &'static str) -> Result<Self, SqlError> {
-        let options = options(url, role).await?;
-        let connected = connect::<Postgres>(&options).await;
-        let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
-        let version = checks::check(&mut connection, url).await?;
-        // Nothing depends on how it ends.
-        drop(connection.close().await);
-        Ok(Self {
-            pool: ServerPool::new(options, None, url),
-            version,
-            has_pooler: url.has_pooler,
-            begin: [
-                "BEGIN ISOLATION LEVEL READ COMMITTED",
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            ]
-            .map(|begin| begin_text(begin, url)),
+    pub fn open<'a>(url: &'a ServerUrl, role: &'static str) -> Erased<'a, Self> {
+        Box::pin(async move {
+            let options = options(url, role).await?;
+            let connected = connect::<Postgres>(&options).await;
+            let mut connection = connected.map_err(|error| checks::refusal(&error, url))?;
+            let version = checks::check(&mut connection, url).await?;
+            // Nothing depends on how it ends.
+            drop(connection.close().await);
+            Ok(Self {
+                pool: ServerPool::new(options, None, url),
+                version,
+                has_pooler: url.has_pooler,
+                begin: [
+                    "BEGIN ISOLATION LEVEL READ COMMITTED",
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                    "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                ]
+                .map(|begin| begin_text(begin, url)),
+            })
         })
     }
 
@@ -76,8 +79,8 @@ impl PostgresPool {
     ///
     /// A connection on which an error occurred, or whose query was dropped, should be rolled back or closed before it
     /// returns to the pool.
-    pub async fn acquire(&self) -> Result<PooledConnection<Postgres>, SqlError> {
-        self.pool.acquire().await
+    pub fn acquire(&self) -> Erased<'_, PooledConnection<Postgres>> {
+        Box::pin(self.pool.acquire())
     }
 
     /// Begins a transaction. Where a pooler stands before the server, it sets the session options, too.
@@ -109,26 +112,30 @@ impl PostgresPool {
     }
 
     /// Whether the server answers and may be written to.
-    pub async fn check(&self) -> Result<(), SqlError> {
-        let mut connection = self.acquire().await?;
-        match in_time(checks::is_writable(&mut connection)).await {
-            Ok(true) => {
-                connection.give_back();
-                Ok(())
+    pub fn check(&self) -> Erased<'_, ()> {
+        Box::pin(async move {
+            let mut connection = self.acquire().await?;
+            match in_time(checks::is_writable(&mut connection)).await {
+                Ok(true) => {
+                    connection.give_back();
+                    Ok(())
+                }
+                Ok(false) => Err(checks::read_only()),
+                Err(error) => Err(self.fault(error)),
             }
-            Ok(false) => Err(checks::read_only()),
-            Err(error) => Err(self.fault(error)),
-        }
+        })
     }
 
     /// Applies the migrations that are missing, each in a transaction. `table` keeps the version. Two processes may do so
     /// at once.
-    pub async fn migrate(&self, table: &'static str, migrations: &[Migration]) -> Result<(), SqlError> {
-        let mut connection = self.pool.connect().await?;
-        let migrated = migrate::migrate(self, &mut connection, table, migrations).await;
-        // It rolls back what was not committed.
-        drop(connection.close().await);
-        migrated
+    pub fn migrate<'a>(&'a self, table: &'static str, migrations: &'a [Migration]) -> Erased<'a, ()> {
+        Box::pin(async move {
+            let mut connection = self.pool.connect().await?;
+            let migrated = migrate::migrate(self, &mut connection, table, migrations).await;
+            // It rolls back what was not committed.
+            drop(connection.close().await);
+            migrated
+        })
     }
 
     /// The server's name and version.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use foxden_model::{Clock, Rng};
 
 use foxden_sql::SqlError;
+use foxden_sql::database::Erased;
 use foxden_sql::server::{ServerEngine, ServerLook, ServerUrl};
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -117,7 +118,16 @@ pub enum OpenError {
 }
 
 /// Opens the engine that the URL names, unless its objects are being moved or were moved.
-pub async fn open(
+pub fn open<'a>(
+    url: &'a StoreUrl,
+    options: &'a OpenOptions,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Erased<'a, Arc<dyn Engine>, OpenError> {
+    Box::pin(open_engine(url, options, clock, rng))
+}
+
+async fn open_engine(
     url: &StoreUrl,
     options: &OpenOptions,
     clock: Arc<dyn Clock>,
@@ -206,11 +216,20 @@ async fn with_cache(
 }
 
 /// Opens the store that the URL names for a move. A store to move from must exist. `default_folder` is for a URL that names none.
+pub fn open_movable<'a>(
+    url: &'a StoreUrl,
+    default_folder: &'a Path,
+    side: MoveSide,
+    rng: Arc<dyn Rng>,
+) -> Erased<'a, Arc<dyn MovableStore>, MovableError> {
+    Box::pin(open_rows(url, default_folder, side, rng))
+}
+
 #[cfg_attr(
     not(any(feature = "postgres", feature = "mysql")),
     expect(unused_variables, reason = "SQLite needs no random numbers")
 )]
-pub async fn open_movable(
+async fn open_rows(
     url: &StoreUrl,
     default_folder: &Path,
     side: MoveSide,
