@@ -48,7 +48,7 @@ enum NewStore {
 /// How long a move took.
 struct Moved {
     copying: Duration,
-    /// With the comparison and the marks.
+    /// With the comparison and the flags.
     whole: Duration,
 }
 
@@ -211,7 +211,7 @@ async fn migrate(source: &Path, target: &NewStore) -> Moved {
     let began = Instant::now();
     moving::begin(stores, &*rng)
         .await
-        .expect("both stores are marked");
+        .expect("both stores are flagged");
     let copying = Instant::now();
     moving::copy(stores, &MoveProgress::default())
         .await

@@ -4,17 +4,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
+#[path = "moving/interrupted.rs"]
+mod interrupted;
 #[path = "moving/on_servers.rs"]
 mod on_servers;
 #[path = "moving/stores.rs"]
 mod stores;
 
-use foxden_model::{SeededRng, UserId};
-use foxden_storage::conformance::{id, payload};
-use foxden_storage::engine::movable::{MovableStore, MoveMark, MoveRole, MoveTotals, UserHead};
-use foxden_storage::moving::{self, Move, MoveError, MoveProgress, MoveState, NamedStore};
-use foxden_storage::{Budget, Change, Detail, EngineError, Field, Patch, Ttl, Write};
+use std::sync::Arc;
 
+use foxden_model::{SeededRng, UserId};
+use foxden_storage::conformance::{collection, id, payload};
+use foxden_storage::engine::movable::{MovableStore, MoveFlag, MoveRole, UserHead};
+use foxden_storage::moving::{self, Move, MoveError, MoveProgress, MoveState, NamedStore};
+use foxden_storage::{Budget, Change, Cursor, Detail, EngineError, Field, Fields, Patch, Query, Ttl, Write};
+
+use interrupted::{
+    a_move_that_is_given_up_leaves_the_source_as_it_was, a_move_that_was_compared_is_opened,
+    a_target_that_lost_its_end_is_completed, an_interrupted_move_goes_on_where_it_was,
+};
 use stores::{Kind, TestStore, snapshot};
 
 /// Defines each test for each pair of engines.
@@ -24,8 +32,6 @@ macro_rules! between_engines {
             $(#[$about])*
             mod $name {
                 use super::*;
-                between_engines!(@pair $name memory_to_memory Memory Memory);
-                between_engines!(@pair $name memory_to_sqlite Memory Sqlite);
                 between_engines!(@pair $name sqlite_to_sqlite Sqlite Sqlite);
                 between_engines!(@pair $name sqlite_to_postgres Sqlite Postgres ignore = "needs a server: cargo xtask test starts one");
                 between_engines!(@pair $name postgres_to_mariadb Postgres Mariadb ignore = "needs a server: cargo xtask test starts one");
@@ -49,6 +55,7 @@ between_engines! {
     /// The source goes on to be refused, the target to be written.
     times_go_on_to_rise_and_batches_can_be_committed_afterwards;
     many_objects_arrive;
+    a_client_that_reads_on_after_the_move_misses_nothing;
     neither_store_is_served_meanwhile;
     an_interrupted_move_goes_on_where_it_was;
     a_move_that_is_given_up_leaves_the_source_as_it_was;
@@ -134,27 +141,60 @@ async fn open_batches(store: &TestStore) -> Vec<(u64, foxden_storage::BatchId)> 
     batches
 }
 
-fn between<'a>(source: &'a dyn MovableStore, target: &'a dyn MovableStore) -> Move<'a> {
-    Move {
-        from: NamedStore {
-            store: source,
-            shown: "from",
-        },
-        to: NamedStore {
-            store: target,
-            shown: "to",
-        },
+/// Both stores, opened for a move.
+struct Opened {
+    source: Arc<dyn MovableStore>,
+    target: Arc<dyn MovableStore>,
+}
+
+impl Opened {
+    /// Opens both; no engine has them open any more.
+    async fn new(from: &TestStore, to: &TestStore) -> Self {
+        from.close().await;
+        to.close().await;
+        Self {
+            source: from.movable().await,
+            target: to.movable().await,
+        }
+    }
+
+    /// Opens both, and begins a move.
+    async fn begun(from: &TestStore, to: &TestStore) -> Self {
+        let opened = Self::new(from, to).await;
+        let state = moving::begin(opened.stores(), &SeededRng::new(7)).await;
+        assert_eq!(state.unwrap(), MoveState::New);
+        opened
+    }
+
+    fn stores(&self) -> Move<'_> {
+        Move {
+            from: named(&*self.source, "from"),
+            to: named(&*self.target, "to"),
+        }
+    }
+
+    async fn close(self) {
+        self.source.close().await;
+        self.target.close().await;
     }
 }
 
+fn named<'a>(store: &'a dyn MovableStore, shown: &'a str) -> NamedStore<'a> {
+    NamedStore { store, shown }
+}
+
+async fn copy_and_compare(opened: &Opened) -> Result<(), MoveError> {
+    moving::copy(opened.stores(), &MoveProgress::default()).await?;
+    moving::compare(opened.stores(), &MoveProgress::default()).await
+}
+
 async fn move_all(from: &TestStore, to: &TestStore) -> Result<MoveState, MoveError> {
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
+    let opened = Opened::new(from, to).await;
+    let stores = opened.stores();
     let moved = async {
         let stage = moving::begin(stores, &SeededRng::new(7)).await?;
         if [MoveState::New, MoveState::Resumed].contains(&stage) {
-            moving::copy(stores, &MoveProgress::default()).await?;
-            moving::compare(stores, &MoveProgress::default()).await?;
+            copy_and_compare(&opened).await?;
         }
         if stage != MoveState::Ended {
             moving::finish(stores).await?;
@@ -162,8 +202,7 @@ async fn move_all(from: &TestStore, to: &TestStore) -> Result<MoveState, MoveErr
         Ok(stage)
     };
     let moved = moved.await;
-    source.close().await;
-    target.close().await;
+    opened.close().await;
     moved
 }
 
@@ -171,7 +210,6 @@ async fn all_that_clients_see_arrives_as_it_was(from: &TestStore, to: &TestStore
     fill(from).await;
     let before = snapshot(&from.context().await).await;
     assert!(before.len() >= 8, "{} users", before.len());
-    from.close().await;
     assert_eq!(move_all(from, to).await.unwrap(), MoveState::New);
     to.same_time_as(from);
     assert_eq!(snapshot(&to.context().await).await, before);
@@ -182,7 +220,6 @@ async fn times_go_on_to_rise_and_batches_can_be_committed_afterwards(from: &Test
     let batches = open_batches(from).await;
     from.wait(100);
     let expired = from.context().await.open("history", [payload("a", "b")]).await;
-    from.close().await;
     move_all(from, to).await.unwrap();
     to.same_time_as(from);
     let ctx = to.context().await;
@@ -225,7 +262,6 @@ async fn many_objects_arrive(from: &TestStore, to: &TestStore) {
         }
     }
     let before = snapshot(&ctx).await;
-    from.close().await;
     move_all(from, to).await.unwrap();
     to.same_time_as(from);
     assert!(
@@ -234,17 +270,35 @@ async fn many_objects_arrive(from: &TestStore, to: &TestStore) {
     );
 }
 
-async fn neither_store_is_served_meanwhile(from: &TestStore, to: &TestStore) {
-    if !from.is_closed_by_marks() || !to.is_closed_by_marks() {
-        return;
-    }
-    fill(from).await;
+/// The token of its next page is refused, so that it begins anew, or leads to all other objects.
+async fn a_client_that_reads_on_after_the_move_misses_nothing(from: &TestStore, to: &TestStore) {
+    let ctx = from.context().await;
+    // One time, and another order than that of the ids.
+    let ids = ["3", "1", "2"];
+    ctx.upsert("history", ids.map(|id| payload(id, "x"))).await;
+    let mut query = Query::all(collection("history"), Fields::Ids);
+    query.limit = Some(1);
+    let page = ctx.page(&query).await;
+    let mut seen: Vec<_> = page.rows.iter().map(|row| row.id.to_owned()).collect();
+    query.cursor = Cursor::After(page.next.unwrap());
+    query.limit = None;
     from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
-    moving::begin(stores, &SeededRng::new(7)).await.unwrap();
-    source.close().await;
-    target.close().await;
+    move_all(from, to).await.unwrap();
+    let ctx = to.context().await;
+    match ctx.engine.read(ctx.user, &query).await {
+        Ok(page) => seen.extend(page.rows.iter().map(|row| row.id.to_owned())),
+        refused => {
+            assert!(matches!(refused, Err(EngineError::BadCursor)), "{refused:?}");
+            return;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["1", "2", "3"]);
+}
+
+async fn neither_store_is_served_meanwhile(from: &TestStore, to: &TestStore) {
+    fill(from).await;
+    Opened::begun(from, to).await.close().await;
     let refused = from.open_error().await;
     assert!(refused.contains("its objects are being moved to to"), "{refused}");
     let refused = to.open_error().await;
@@ -257,7 +311,6 @@ async fn neither_store_is_served_meanwhile(from: &TestStore, to: &TestStore) {
     assert!(refused.contains("its objects were moved to to"), "{refused}");
     assert_eq!(move_all(from, to).await.unwrap(), MoveState::Ended);
     to.context().await.put("history", "served", "again").await;
-    to.close().await;
     assert_eq!(move_all(from, to).await.unwrap(), MoveState::Ended);
     // Nothing is said to be at a store that holds nothing.
     let third = Box::pin(TestStore::new(Kind::Sqlite)).await;
@@ -268,67 +321,18 @@ async fn neither_store_is_served_meanwhile(from: &TestStore, to: &TestStore) {
     );
 }
 
-/// The target may have been restored from a copy, or have lost its last writes: the source alone says that all was compared.
-async fn a_target_that_lost_its_end_is_completed(from: &TestStore, to: &TestStore) {
-    fill(from).await;
-    let before = snapshot(&from.context().await).await;
-    from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
-    moving::begin(stores, &SeededRng::new(7)).await.unwrap();
-    let user = source.users(None, 1).await.unwrap()[0];
-    let head = source.head(user).await.unwrap();
-    target.begin_user(user, &head).await.unwrap();
-    // A user who is half there would count as closed.
-    if to.is_closed_by_marks() {
-        let refused = target.set_mark(None).await;
-        assert!(refused.is_err(), "{refused:?}");
-    }
-    let mark = source.mark().await.unwrap().unwrap();
-    let moved = MoveMark {
-        role: MoveRole::Moved,
-        ..mark
-    };
-    source.set_mark(Some(&moved)).await.unwrap();
-    source.close().await;
-    target.close().await;
-    assert_eq!(move_all(from, to).await.unwrap(), MoveState::Resumed);
-    to.same_time_as(from);
-    assert_eq!(snapshot(&to.context().await).await, before);
-}
-
-/// Killed between its last two steps.
-async fn a_move_that_was_compared_is_opened(from: &TestStore, to: &TestStore) {
-    fill(from).await;
-    from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
-    moving::begin(stores, &SeededRng::new(7)).await.unwrap();
-    moving::copy(stores, &MoveProgress::default()).await.unwrap();
-    moving::compare(stores, &MoveProgress::default()).await.unwrap();
-    for (store, role) in [(&target, MoveRole::Arrived), (&source, MoveRole::Moved)] {
-        let mark = store.mark().await.unwrap().unwrap();
-        store.set_mark(Some(&MoveMark { role, ..mark })).await.unwrap();
-    }
-    source.close().await;
-    target.close().await;
-    assert_eq!(move_all(from, to).await.unwrap(), MoveState::Compared);
-    to.context().await.put("history", "served", "again").await;
-}
-
 /// Expired batches are purged, and leave no user behind whom other engines do not have.
 async fn a_user_with_nothing_but_a_batch_that_ended_is_not_moved(from: &TestStore, to: &TestStore) {
     let ctx = from.context().await;
     ctx.put("history", "a", "one").await;
     ctx.of_user(47).open("history", [payload("a", "staged")]).await;
-    from.close().await;
     move_all(from, to).await.unwrap();
     to.same_time_as(from);
     let ctx = to.context().await;
     to.wait(3 * 3600);
     while ctx.engine.purge(Budget::of(1000)).await.unwrap().has_more {}
     to.close().await;
-    let third = Box::pin(TestStore::new(Kind::Memory)).await;
+    let third = Box::pin(TestStore::new(Kind::Sqlite)).await;
     move_all(to, &third).await.unwrap();
     let ctx = third.context().await;
     assert_eq!(snapshot(&ctx).await.into_keys().collect::<Vec<_>>(), [42]);
@@ -338,99 +342,29 @@ async fn a_user_with_nothing_but_a_batch_that_ended_is_not_moved(from: &TestStor
 async fn what_was_written_just_before_the_target_was_closed_stays(from: &TestStore, to: &TestStore) {
     fill(from).await;
     let before = snapshot(&from.context().await).await;
-    from.close().await;
     to.context().await.put("history", "a", "late").await;
-    to.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
+    let opened = Opened::new(from, to).await;
     // As if the target had been empty a moment before, and the program killed then.
-    let mark = |role, peer: &str| MoveMark {
+    let flag = |role, peer: &str| MoveFlag {
         id: "move".to_owned(),
         role,
         peer: peer.to_owned(),
     };
-    let (source_mark, target_mark) = (mark(MoveRole::Source, "to"), mark(MoveRole::Unseen, "from"));
-    source.set_mark(Some(&source_mark)).await.unwrap();
-    target.set_mark(Some(&target_mark)).await.unwrap();
-    let refused = moving::begin(stores, &SeededRng::new(7)).await;
+    let (source_flag, target_flag) = (flag(MoveRole::Source, "to"), flag(MoveRole::Unseen, "from"));
+    opened.source.set_flag(Some(&source_flag)).await.unwrap();
+    opened.target.set_flag(Some(&target_flag)).await.unwrap();
+    let refused = moving::begin(opened.stores(), &SeededRng::new(7)).await;
     assert!(matches!(refused, Err(MoveError::NotEmpty(_))), "{refused:?}");
-    source.close().await;
-    target.close().await;
+    opened.close().await;
     assert_eq!(to.context().await.payload("history", "a").await, "late");
     assert_eq!(snapshot(&from.context().await).await, before);
-}
-
-async fn an_interrupted_move_goes_on_where_it_was(from: &TestStore, to: &TestStore) {
-    fill(from).await;
-    let before = snapshot(&from.context().await).await;
-    from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
-    assert_eq!(
-        moving::begin(stores, &SeededRng::new(7)).await.unwrap(),
-        MoveState::New
-    );
-    // One user is there, and one half.
-    let users = source.users(None, 2).await.unwrap();
-    let mut keys = Vec::new();
-    for user in &users {
-        let head = source.head(*user).await.unwrap();
-        let user_keys = target.begin_user(*user, &head).await.unwrap();
-        let mut rows = Vec::new();
-        for (collection, key) in head.collections.iter().zip(&user_keys.collections) {
-            let page = source.objects(*user, collection, None).await.unwrap();
-            rows.extend(page.objects.into_iter().map(|object| (*key, object)));
-        }
-        target.add_objects(*user, rows).await.unwrap();
-        keys.push((head, user_keys));
-    }
-    let (mut head, user_keys) = keys.swap_remove(0);
-    for (collection, key) in head.collections.iter_mut().zip(&user_keys.collections) {
-        collection.key = *key;
-    }
-    assert_eq!(target.totals().await.unwrap(), MoveTotals::default());
-    target.finish_user(users[0], &head).await.unwrap();
-    assert_eq!(target.users(None, 10).await.unwrap(), users[..1]);
-    assert_eq!(target.totals().await.unwrap().users, 1);
-    source.close().await;
-    target.close().await;
-    assert_eq!(move_all(from, to).await.unwrap(), MoveState::Resumed);
-    to.same_time_as(from);
-    assert_eq!(snapshot(&to.context().await).await, before);
-}
-
-async fn a_move_that_is_given_up_leaves_the_source_as_it_was(from: &TestStore, to: &TestStore) {
-    fill(from).await;
-    let before = snapshot(&from.context().await).await;
-    from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
-    moving::begin(stores, &SeededRng::new(7)).await.unwrap();
-    moving::copy(stores, &MoveProgress::default()).await.unwrap();
-    let given_up = moving::give_up(stores.to).await.unwrap().unwrap();
-    assert_eq!(
-        (given_up.role, given_up.peer.as_str()),
-        (MoveRole::Target, "from")
-    );
-    assert!(target.is_empty().await.unwrap());
-    let given_up = moving::give_up(stores.from).await.unwrap().unwrap();
-    assert_eq!((given_up.role, given_up.peer.as_str()), (MoveRole::Source, "to"));
-    assert_eq!(moving::give_up(stores.from).await.unwrap(), None);
-    source.close().await;
-    target.close().await;
-    assert_eq!(snapshot(&from.context().await).await, before);
-    from.close().await;
-    // From there, everything can begin anew.
-    assert_eq!(move_all(from, to).await.unwrap(), MoveState::New);
 }
 
 async fn a_store_with_users_is_no_target(from: &TestStore, to: &TestStore) {
     let nothing = move_all(from, to).await;
     assert!(matches!(nothing, Err(MoveError::NothingToMove(_))), "{nothing:?}");
     fill(from).await;
-    from.close().await;
     to.context().await.put("history", "a", "one").await;
-    to.close().await;
     let refused = move_all(from, to).await;
     assert!(matches!(refused, Err(MoveError::NotEmpty(_))), "{refused:?}");
     // Neither was touched.
@@ -444,10 +378,9 @@ async fn a_difference_is_found(from: &TestStore, to: &TestStore) {
     ctx.put("history", "b", "two").await;
     ctx.upsert("tabs", []).await;
     ctx.open("history", [payload("a", "staged")]).await;
-    from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    let stores = between(&*source, &*target);
-    moving::begin(stores, &SeededRng::new(7)).await.unwrap();
+    let opened = Opened::begun(from, to).await;
+    let (source, target) = (&opened.source, &opened.target);
+    let stores = opened.stores();
     let user = UserId(42);
     let head = source.head(user).await.unwrap();
     let page = source.objects(user, &head.collections[0], None).await.unwrap();
@@ -498,22 +431,16 @@ async fn a_difference_is_found(from: &TestStore, to: &TestStore) {
         let compared = moving::compare(stores, &MoveProgress::default()).await;
         assert!(matches!(compared, Err(MoveError::Different(_))), "{compared:?}");
     }
-    source.close().await;
-    target.close().await;
+    opened.close().await;
 }
 
-/// The first file has the mark, and says that the others are not to be touched: the release that began the move goes on with it.
+/// The first file has the flag, and says that the others are not to be touched: the release that began the move goes on with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_folder_that_another_release_marked_is_not_migrated() {
+async fn a_folder_that_another_release_flagged_is_not_migrated() {
     let from = TestStore::new(Kind::Sqlite).await;
-    let to = TestStore::new(Kind::Memory).await;
+    let to = TestStore::new(Kind::Sqlite).await;
     from.context().await.put("history", "a", "one").await;
-    from.close().await;
-    let (source, target) = (from.movable().await, to.movable().await);
-    moving::begin(between(&*source, &*target), &SeededRng::new(7))
-        .await
-        .unwrap();
-    source.close().await;
+    Opened::begun(&from, &to).await.close().await;
     // As if this program had tables of a later version.
     let file = |number: u32| rusqlite::Connection::open(from.file(number)).unwrap();
     file(0).pragma_update(None, "user_version", 1_000_001).unwrap();

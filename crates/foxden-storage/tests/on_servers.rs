@@ -4,6 +4,8 @@
 
 #[path = "on_servers/leave.rs"]
 mod leave;
+#[path = "on_servers/partitions.rs"]
+mod partitions;
 #[path = "on_servers/proxy.rs"]
 mod proxy;
 #[path = "server_engine/mod.rs"]

@@ -5,7 +5,6 @@
 
 mod batch;
 mod deleted;
-mod movable;
 mod read;
 mod stage;
 mod store;
@@ -29,7 +28,6 @@ pub struct MemoryEngine {
     rng: Arc<dyn Rng>,
     stores: RwLock<HashMap<UserId, Arc<Mutex<Store>>>>,
     announced: Announced,
-    moving: Mutex<movable::Moving>,
 }
 
 impl MemoryEngine {
@@ -40,7 +38,6 @@ impl MemoryEngine {
             rng,
             stores: RwLock::default(),
             announced: Announced::nothing(),
-            moving: Mutex::default(),
         }
     }
 

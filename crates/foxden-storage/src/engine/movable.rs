@@ -1,6 +1,6 @@
 //! The rows of a store below the commands of an [`Engine`](super::Engine), so that they can be moved to another engine as they are.
 //!
-//! A store that takes part in a move is marked ([`MoveMark`]). The mark closes it: no engine opens it, and an engine of a database
+//! A store that takes part in a move is flagged ([`MoveFlag`]). The flag closes it: no engine opens it, and an engine of a database
 //! server that has it open finds its tables no more. Within a store that is the target of a move, a user is half there from
 //! [`MovableStore::begin_user`] to [`MovableStore::finish_user`], and is not listed.
 
@@ -25,18 +25,18 @@ pub(super) const MAX_MOVED_PARTS: usize = 4;
 /// not purged, and every batch that was not committed or dropped. What was deleted stays where it is.
 #[async_trait]
 pub trait MovableStore: Send + Sync + 'static {
-    /// The mark of the move in which the store takes part; `None`: engines may open it.
-    async fn mark(&self) -> Result<Option<MoveMark>, EngineError>;
-    /// Sets the mark and so closes the store to engines, or removes it and opens the store to them, unless a user is half there. May be
-    /// repeated if it was interrupted. The first mark that a run of a move sets takes the store over: an earlier run of the same move
+    /// The flag of the move in which the store takes part; `None`: engines may open it.
+    async fn flag(&self) -> Result<Option<MoveFlag>, EngineError>;
+    /// Sets the flag and so closes the store to engines, or removes it and opens the store to them, unless a user is half there. May be
+    /// repeated if it was interrupted. The first flag that a run of a move sets takes the store over: an earlier run of the same move
     /// changes nothing any more.
-    async fn set_mark(&self, mark: Option<&MoveMark>) -> Result<(), EngineError>;
-    /// Whether an unmarked store never had a user.
+    async fn set_flag(&self, flag: Option<&MoveFlag>) -> Result<(), EngineError>;
+    /// Whether an unflagged store never had a user.
     async fn is_empty(&self) -> Result<bool, EngineError>;
-    /// Deletes all rows of a marked store.
+    /// Deletes all rows of a flagged store.
     async fn clear(&self) -> Result<(), EngineError>;
 
-    /// What the users of a marked store hold, who are wholly there.
+    /// What the users of a flagged store hold, who are wholly there.
     async fn totals(&self) -> Result<MoveTotals, EngineError>;
     /// Returns at most `limit` of the users who follow `after`, by their uids as signed numbers: those who are wholly there and have
     /// a write or an open batch. An empty page is the end.
@@ -80,9 +80,9 @@ pub enum MoveSide {
     GivingUp,
 }
 
-/// The mark of a store that takes part in a move.
+/// The flag of a store that takes part in a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MoveMark {
+pub struct MoveFlag {
     /// The random name of the move; both stores have it.
     pub id: String,
     /// What the store is to the move.
@@ -178,6 +178,8 @@ pub struct MoveKeys {
 pub struct ObjectsPage {
     /// The objects.
     pub objects: Vec<Bso>,
+    /// An object whose size, which a server keeps beside it, is not that of its payload.
+    pub wrong_size: Option<ObjectId>,
     /// Whether more may follow.
     pub has_more: bool,
 }
@@ -235,7 +237,7 @@ pub enum MovableError {
         /// How many.
         sessions: i64,
     },
-    /// The store was marked by a program with other tables.
+    /// The store was flagged by a program with other tables.
     #[error(
         "{place} takes part in a move that another release began (its tables are at version {found}, this program's at {known}); \
          go on with that release, or give the move up: foxden migrate --give-up URL"
@@ -283,19 +285,19 @@ impl MoveRole {
     }
 }
 
-/// Why a marked store is not served, and what the operator can do.
+/// Why a flagged store is not served, and what the operator can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MovedAway(Option<MoveMark>);
+pub struct MovedAway(Option<MoveFlag>);
 
 impl MovedAway {
-    pub(super) const fn of(mark: Option<MoveMark>) -> Self {
-        Self(mark)
+    pub(super) const fn of(flag: Option<MoveFlag>) -> Self {
+        Self(flag)
     }
 }
 
 impl std::fmt::Display for MovedAway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(MoveMark { role, peer, .. }) = &self.0 else {
+        let Some(MoveFlag { role, peer, .. }) = &self.0 else {
             return f.write_str(
                 "its objects take part in a move; run that `foxden migrate` to its end, or give it up: foxden migrate --give-up URL",
             );

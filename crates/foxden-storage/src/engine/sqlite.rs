@@ -146,8 +146,10 @@ impl SqliteEngine {
         let (checkpointer, checkpoints) = Checkpointer::start(opened.len()).map_err(in_folder)?;
         let mut shards = Vec::with_capacity(opened.len());
         for (number, (path, connection)) in opened.into_iter().enumerate() {
+            let id = movable::id_of(&connection).map_err(|source| open::unavailable(&path, source))?;
             let file = Arc::new(DataFile::new(
                 number,
+                id,
                 path,
                 cached_users,
                 Arc::clone(&environment),
@@ -240,8 +242,8 @@ impl Engine for SqliteEngine {
     }
 
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
-        let begin = PageStart::of(query)?;
         let file = &self.shard(user).file;
+        let begin = PageStart::of(query, file.id)?;
         let state = match file.lookup(user, query)? {
             CacheLookup::Hit(page) => return Ok(page),
             CacheLookup::State(state) => state,

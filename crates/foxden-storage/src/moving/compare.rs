@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use foxden_model::{Bso, UserId};
+use foxden_model::{Bso, ObjectId, UserId};
 
 use super::feed::{UserFeed, at_once, list};
 use super::reader::ObjectReader;
@@ -102,7 +102,7 @@ fn compare_heads(user: UserId, from: &UserHead, to: &UserHead) -> Result<(), Mov
     Ok(())
 }
 
-/// Compares all objects; returns the count and the bytes of each collection.
+/// Compares all objects; returns the count and the bytes of each collection. The sizes in the target are compared with its payloads.
 async fn compare_objects(
     stores: Move<'_>,
     user: UserId,
@@ -117,20 +117,19 @@ async fn compare_objects(
     loop {
         tokio::try_join!(from.fill(), to.fill())?;
         let (ours, theirs) = match (from.waiting.pop_front(), to.waiting.pop_front()) {
-            (None, None) => return Ok(counted),
+            (None, None) => break,
             (ours, theirs) => (ours, theirs),
         };
         if ours != theirs {
             let Some((at, object)) = ours.or(theirs) else {
-                return Ok(counted);
+                break;
             };
-            let name = from.collections.get(at).map(|collection| collection.name);
-            let name = name.map_or_else(String::new, |name| name.to_string());
-            return Err(different(format_args!(
-                "object {} of collection {name} of user {}",
-                object.id.as_str(),
-                user.0
-            )));
+            return Err(different_object(
+                "object",
+                &object.id,
+                from.collections.get(at),
+                user,
+            ));
         }
         if let Some((at, object)) = ours {
             let bytes = object.payload.len() as u64;
@@ -138,6 +137,15 @@ async fn compare_objects(
             counted[at].1 += bytes;
             progress.add_objects(1, bytes);
         }
+    }
+    match &to.reader.wrong_size {
+        Some((at, id)) => Err(different_object(
+            "the size of object",
+            id,
+            to.collections.get(*at),
+            user,
+        )),
+        None => Ok(counted),
     }
 }
 
@@ -194,6 +202,20 @@ async fn compare_parts(
         };
         (last, last_there) = (part.number, there.number);
     }
+}
+
+fn different_object(
+    what: &str,
+    id: &ObjectId,
+    collection: Option<&CollectionHead>,
+    user: UserId,
+) -> MoveError {
+    let name = collection.map_or_else(String::new, |collection| collection.name.to_string());
+    different(format_args!(
+        "{what} {} of collection {name} of user {}",
+        id.as_str(),
+        user.0
+    ))
 }
 
 fn different(what: std::fmt::Arguments<'_>) -> MoveError {

@@ -1,12 +1,12 @@
 //! Moving users from one store to another, as `foxden migrate` does.
 //!
 //! - [`check_source`]: whether a store has anything to move
-//! - [`begin`]: marks both stores, so that neither is served, or finds the marks of a move that was interrupted
+//! - [`begin`]: flags both stores, so that neither is served, or finds the flags of a move that was interrupted
 //! - [`copy`]: copies the users who are not in the target yet
 //! - [`compare`]: compares both stores, row by row
 //! - [`finish`]: opens the target to engines
 //!
-//! What was done is in the marks of the stores and in the users of the target, so a move that was interrupted anywhere goes on with the
+//! What was done is in the flags of the stores and in the users of the target, so a move that was interrupted anywhere goes on with the
 //! same calls.
 
 mod compare;
@@ -19,7 +19,7 @@ mod retries;
 use foxden_model::Rng;
 
 use crate::engine::EngineError;
-use crate::engine::movable::{MovableStore, MoveMark, MoveRole};
+use crate::engine::movable::{MovableStore, MoveFlag, MoveRole};
 
 pub use compare::compare;
 pub use copy::copy;
@@ -118,12 +118,12 @@ impl NamedStore<'_> {
         }
     }
 
-    async fn mark(self) -> Result<Option<MoveMark>, MoveError> {
-        self.store.mark().await.map_err(|error| self.failed(error))
+    async fn flag(self) -> Result<Option<MoveFlag>, MoveError> {
+        self.store.flag().await.map_err(|error| self.failed(error))
     }
 
-    async fn set_mark(self, mark: Option<&MoveMark>) -> Result<(), MoveError> {
-        let set = self.store.set_mark(mark).await;
+    async fn set_flag(self, flag: Option<&MoveFlag>) -> Result<(), MoveError> {
+        let set = self.store.set_flag(flag).await;
         set.map_err(|error| self.failed(error))
     }
 
@@ -132,9 +132,9 @@ impl NamedStore<'_> {
     }
 
     /// Refuses because of a move with another store.
-    fn other_move(self, mark: &MoveMark) -> MoveError {
-        let peer = &mark.peer;
-        let what = match mark.role {
+    fn other_move(self, flag: &MoveFlag) -> MoveError {
+        let peer = &flag.peer;
+        let what = match flag.role {
             MoveRole::Source => format!("is being moved to {peer}"),
             MoveRole::Moved => format!("was moved to {peer}"),
             MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived => {
@@ -150,33 +150,33 @@ impl NamedStore<'_> {
 
 /// Refuses a store that has nothing to move, before another one is made for it.
 pub async fn check_source(from: NamedStore<'_>) -> Result<(), MoveError> {
-    match from.mark().await? {
+    match from.flag().await? {
         None if from.is_empty().await? => Err(MoveError::NothingToMove(from.shown.to_owned())),
         None => Ok(()),
-        Some(mark) => match mark.role {
+        Some(flag) => match flag.role {
             MoveRole::Source | MoveRole::Moved => Ok(()),
-            MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived => Err(from.other_move(&mark)),
+            MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived => Err(from.other_move(&flag)),
         },
     }
 }
 
-/// Marks both stores. Nothing is changed if the move is refused.
+/// Flags both stores. Nothing is changed if the move is refused.
 pub async fn begin(stores: Move<'_>, rng: &dyn Rng) -> Result<MoveState, MoveError> {
     let Move { from, to } = stores;
-    let source = from.mark().await?;
-    let target = to.mark().await?;
+    let source = from.flag().await?;
+    let target = to.flag().await?;
     match (source, target) {
         (None, None) => {
             check_source(from).await?;
-            mark(stores, &new_id(rng)).await
+            flag(stores, &new_id(rng)).await
         }
         (Some(source), Some(target)) if source.id == target.id && source.role == target.role => {
             Err(same_store(stores))
         }
         (Some(source), Some(target)) if source.id == target.id && is_pair(source.role, target.role) => {
-            // A mark that was interrupted is completed.
-            from.set_mark(Some(&source)).await?;
-            to.set_mark(Some(&target)).await?;
+            // A flag that was interrupted is completed.
+            from.set_flag(Some(&source)).await?;
+            to.set_flag(Some(&target)).await?;
             match (source.role, target.role) {
                 (_, MoveRole::Unseen) => enter(stores, target).await,
                 (MoveRole::Moved, MoveRole::Arrived) => Ok(MoveState::Compared),
@@ -194,9 +194,9 @@ pub async fn begin(stores: Move<'_>, rng: &dyn Rng) -> Result<MoveState, MoveErr
                 to: source.peer,
             })
         }
-        // It was interrupted between the two marks, or the target was given up.
+        // It was interrupted between the two flags, or the target was given up.
         (Some(source), None) if source.role == MoveRole::Source && source.peer == to.shown => {
-            mark(stores, &source.id).await
+            flag(stores, &source.id).await
         }
         (Some(source), _) => Err(from.other_move(&source)),
         (None, Some(target)) => Err(to.other_move(&target)),
@@ -209,47 +209,47 @@ const fn is_pair(source: MoveRole, target: MoveRole) -> bool {
         && matches!(target, MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived)
 }
 
-/// Marks the source and then the target, which must be empty.
-async fn mark(stores: Move<'_>, id: &str) -> Result<MoveState, MoveError> {
+/// Flags the source and then the target, which must be empty.
+async fn flag(stores: Move<'_>, id: &str) -> Result<MoveState, MoveError> {
     let Move { from, to } = stores;
     if !to.is_empty().await? {
         return Err(MoveError::NotEmpty(to.shown.to_owned()));
     }
-    let source = MoveMark {
+    let source = MoveFlag {
         id: id.to_owned(),
         role: MoveRole::Source,
         peer: to.shown.to_owned(),
     };
-    from.set_mark(Some(&source)).await?;
-    if to.mark().await?.as_ref() == Some(&source) {
-        from.set_mark(None).await?;
+    from.set_flag(Some(&source)).await?;
+    if to.flag().await?.as_ref() == Some(&source) {
+        from.set_flag(None).await?;
         return Err(same_store(stores));
     }
-    let target = MoveMark {
+    let target = MoveFlag {
         role: MoveRole::Unseen,
         peer: from.shown.to_owned(),
         ..source
     };
-    to.set_mark(Some(&target)).await?;
+    to.set_flag(Some(&target)).await?;
     enter(stores, target).await
 }
 
 /// Makes the closed target ready for users, unless a program that had it open wrote there before it was closed.
-async fn enter(stores: Move<'_>, target: MoveMark) -> Result<MoveState, MoveError> {
+async fn enter(stores: Move<'_>, target: MoveFlag) -> Result<MoveState, MoveError> {
     let Move { from, to } = stores;
     let users = to.store.users(None, 1).await;
     if !users.map_err(|error| to.failed(error))?.is_empty() {
-        to.set_mark(None).await?;
-        from.set_mark(None).await?;
+        to.set_flag(None).await?;
+        from.set_flag(None).await?;
         return Err(MoveError::NotEmpty(to.shown.to_owned()));
     }
     // Deleted data may be left of an earlier time.
     to.store.clear().await.map_err(|error| to.failed(error))?;
-    let target = MoveMark {
+    let target = MoveFlag {
         role: MoveRole::Target,
         ..target
     };
-    to.set_mark(Some(&target)).await?;
+    to.set_flag(Some(&target)).await?;
     Ok(MoveState::New)
 }
 
@@ -257,26 +257,26 @@ async fn enter(stores: Move<'_>, target: MoveMark) -> Result<MoveState, MoveErro
 pub async fn finish(stores: Move<'_>) -> Result<(), MoveError> {
     let Move { from, to } = stores;
     for (place, role) in [(to, MoveRole::Arrived), (from, MoveRole::Moved)] {
-        if let Some(mark) = place.mark().await? {
-            place.set_mark(Some(&MoveMark { role, ..mark })).await?;
+        if let Some(flag) = place.flag().await? {
+            place.set_flag(Some(&MoveFlag { role, ..flag })).await?;
         }
     }
-    to.set_mark(None).await
+    to.set_flag(None).await
 }
 
 /// Gives a move up: opens a store to engines again, and empties it if it is the target of a move that was interrupted. Returns what it
 /// was to the move; `None` if it takes part in none.
-pub async fn give_up(place: NamedStore<'_>) -> Result<Option<MoveMark>, MoveError> {
-    let Some(mark) = place.mark().await? else {
+pub async fn give_up(place: NamedStore<'_>) -> Result<Option<MoveFlag>, MoveError> {
+    let Some(flag) = place.flag().await? else {
         return Ok(None);
     };
-    // A mark that was interrupted is completed: the tables have all been closed before they are emptied or opened.
-    place.set_mark(Some(&mark)).await?;
-    if matches!(mark.role, MoveRole::Target | MoveRole::Arrived) {
+    // A flag that was interrupted is completed: the tables have all been closed before they are emptied or opened.
+    place.set_flag(Some(&flag)).await?;
+    if matches!(flag.role, MoveRole::Target | MoveRole::Arrived) {
         place.store.clear().await.map_err(|error| place.failed(error))?;
     }
-    place.set_mark(None).await?;
-    Ok(Some(mark))
+    place.set_flag(None).await?;
+    Ok(Some(flag))
 }
 
 fn same_store(stores: Move<'_>) -> MoveError {

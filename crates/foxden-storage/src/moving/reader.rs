@@ -13,6 +13,8 @@ pub(super) struct ObjectReader<'a> {
     /// The collection that is read.
     at: usize,
     after: Option<ObjectId>,
+    /// An object that was read and has a wrong size in the store, with the place of its collection.
+    pub(super) wrong_size: Option<(usize, ObjectId)>,
 }
 
 /// Objects, each with the place of its collection in the list.
@@ -26,6 +28,7 @@ impl<'a> ObjectReader<'a> {
             collections,
             at: 0,
             after: None,
+            wrong_size: None,
         }
     }
 
@@ -50,6 +53,9 @@ impl<'a> ObjectReader<'a> {
                 .iter()
                 .map(|object| object.payload.len() as u64)
                 .sum::<u64>();
+            if let Some(id) = page.wrong_size {
+                self.wrong_size = Some((self.at, id));
+            }
             let last = page.objects.last().map(|object| object.id.clone());
             chunk.extend(page.objects.into_iter().map(|object| (self.at, object)));
             if page.has_more && last.is_some() {

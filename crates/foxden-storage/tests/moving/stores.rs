@@ -1,7 +1,7 @@
 //! Stores of every engine, opened by the engine and for a move in turn, and what clients see of them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use foxden_model::{Clock, CollectionName, ManualClock, Rng, SeededRng, SyncTime, UserId};
 use foxden_sql::testing::{TestNamespace, TestServer};
@@ -9,14 +9,13 @@ use foxden_storage::conformance::{EngineFixture, Stored, TestContext};
 use foxden_storage::engine::agreement::CacheControl;
 use foxden_storage::engine::movable::MovableStore;
 use foxden_storage::{
-    CacheTimes, CacheUrl, Detail, Engine, EngineError, Fields, MemoryEngine, MoveSide, OpenOptions, Query,
-    SqlEngine, StoreUrl, open, open_movable,
+    CacheTimes, CacheUrl, Detail, Engine, EngineError, Fields, MoveSide, OpenOptions, Query, SqlEngine,
+    StoreUrl, open, open_movable,
 };
 
 /// An engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Memory,
     Sqlite,
     Postgres,
     Mariadb,
@@ -28,16 +27,15 @@ pub struct TestStore {
     rng: Arc<dyn Rng>,
     fixture: EngineFixture,
     url: String,
-    memory: OnceLock<Arc<MemoryEngine>>,
     open: Mutex<Option<Arc<dyn Engine>>>,
-    _namespace: Option<TestNamespace>,
+    namespace: Option<TestNamespace>,
 }
 
 impl TestStore {
     pub async fn new(kind: Kind) -> Self {
         let fixture = EngineFixture::new();
         let server = match kind {
-            Kind::Memory | Kind::Sqlite => None,
+            Kind::Sqlite => None,
             Kind::Postgres => Some(TestServer::Postgres),
             Kind::Mariadb => Some(TestServer::Mariadb),
         };
@@ -45,19 +43,17 @@ impl TestStore {
             Some(server) => Some(server.fresh("move").await.expect("the server is there")),
             None => None,
         };
-        let url = match (&namespace, kind) {
-            (Some(namespace), _) => namespace.url().to_owned(),
-            (None, Kind::Memory) => "memory:".to_owned(),
-            (None, _) => format!("sqlite:{}?shards=2", fixture.folder().join("storage").display()),
+        let url = match &namespace {
+            Some(namespace) => namespace.url().to_owned(),
+            None => format!("sqlite:{}?shards=2", fixture.folder().join("storage").display()),
         };
         Self {
             clock: Arc::clone(&fixture.clock),
             rng: Arc::new(SeededRng::new(11)),
             fixture,
             url,
-            memory: OnceLock::new(),
             open: Mutex::default(),
-            _namespace: namespace,
+            namespace,
         }
     }
 
@@ -78,18 +74,12 @@ impl TestStore {
         }
     }
 
-    fn memory(&self) -> Option<Arc<MemoryEngine>> {
-        let make = || Arc::new(MemoryEngine::new(self.clock.clone(), self.rng.clone()));
-        (self.url == "memory:").then(|| Arc::clone(self.memory.get_or_init(make)))
-    }
-
     /// The engine, opened unless it is open.
     pub async fn context(&self) -> TestContext {
         let opened = self.open.lock().unwrap().clone();
-        let engine: Arc<dyn Engine> = match (opened, self.memory()) {
-            (Some(engine), _) => engine,
-            (None, Some(memory)) => memory,
-            (None, None) => {
+        let engine = match opened {
+            Some(engine) => engine,
+            None => {
                 let opened = open(
                     &self.store_url(),
                     &self.options(),
@@ -132,11 +122,18 @@ impl TestStore {
         }
     }
 
+    /// Leaves the engine open, as a program that was overlooked.
+    pub fn leave_open(&self) {
+        drop(self.open.lock().unwrap().take());
+    }
+
+    /// The database of the server.
+    pub fn database(&self) -> &TestNamespace {
+        self.namespace.as_ref().expect("it is on a server")
+    }
+
     /// The rows, for a move. The engine must be closed.
     pub async fn movable(&self) -> Arc<dyn MovableStore> {
-        if let Some(memory) = self.memory() {
-            return memory;
-        }
         let opened = open_movable(
             &self.store_url(),
             self.fixture.folder(),
@@ -169,11 +166,6 @@ impl TestStore {
         let url = self.url.parse().expect("it is the URL of a server");
         let engine = SqlEngine::open(&url, self.clock.clone(), self.rng.clone()).await;
         engine.expect("the store can be opened").cache_control()
-    }
-
-    /// Whether a marked store is refused.
-    pub fn is_closed_by_marks(&self) -> bool {
-        self.memory().is_none()
     }
 
     /// Moves the clock by this many seconds.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use foxden_storage::engine::movable::{MovableError, MovableStore, MoveMark, MoveRole, MoveTotals};
+use foxden_storage::engine::movable::{MovableError, MovableStore, MoveFlag, MoveRole, MoveTotals};
 use foxden_storage::moving::{self, Move, MoveError, MoveProgress, MoveState, NamedStore};
 use foxden_storage::{MoveSide, StoreUrl};
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,13 +71,13 @@ pub fn run(flags: &Flags, args: MigrateArgs) -> anyhow::Result<ExitCode> {
         (_, _, Some(url)) => {
             let url = parse("--give-up", &url)?;
             // Ctrl-C ends the program while it asks.
-            let (store, mark) = runtime.block_on(find_mark(&url, &folder))?;
+            let (store, flag) = runtime.block_on(find_flag(&url, &folder))?;
             let shown = url.shown(&folder);
             if !args.yes {
-                confirm(&harm_of(&mark, &shown), "give up", "giving a move up")?;
+                confirm(&harm_of(&flag, &shown), "give up", "giving a move up")?;
             }
             let text = "Interrupted. The same command goes on.";
-            let work = Box::pin(give_up(store, &mark, &shown));
+            let work = Box::pin(give_up(store, &flag, &shown));
             runtime.block_on(interruptible(text, work))
         }
         _ => bail!("name two stores: foxden migrate --from URL --to URL"),
@@ -311,20 +311,20 @@ async fn move_users(stores: Move<'_>, stage: MoveState) -> Result<(), MoveError>
     Ok(())
 }
 
-/// Opens a store that takes part in a move, and reads its mark.
-async fn find_mark(url: &StoreUrl, folder: &Path) -> anyhow::Result<(Arc<dyn MovableStore>, MoveMark)> {
+/// Opens a store that takes part in a move, and reads its flag.
+async fn find_flag(url: &StoreUrl, folder: &Path) -> anyhow::Result<(Arc<dyn MovableStore>, MoveFlag)> {
     let store = open(url, folder, MoveSide::GivingUp, &Arc::new(SystemRng::new())).await;
     let store = store.map_err(|error| refusal("--give-up", error))?;
-    match store.mark().await? {
-        Some(mark) => Ok((store, mark)),
+    match store.flag().await? {
+        Some(flag) => Ok((store, flag)),
         None => bail!("{} takes part in no move: it can be served", url.shown(folder)),
     }
 }
 
 /// What it means to give a move up.
-fn harm_of(mark: &MoveMark, shown: &str) -> String {
-    let peer = &mark.peer;
-    match mark.role {
+fn harm_of(flag: &MoveFlag, shown: &str) -> String {
+    let peer = &flag.peer;
+    match flag.role {
         MoveRole::Source => {
             format!("The move to {peer} ends here, and {shown} can be served again. Give it up there, too.")
         }
@@ -339,7 +339,7 @@ fn harm_of(mark: &MoveMark, shown: &str) -> String {
 }
 
 /// Gives up a move, for one of its stores.
-async fn give_up(store: Arc<dyn MovableStore>, mark: &MoveMark, shown: &str) -> anyhow::Result<()> {
+async fn give_up(store: Arc<dyn MovableStore>, flag: &MoveFlag, shown: &str) -> anyhow::Result<()> {
     let place = NamedStore {
         store: &*store,
         shown,
@@ -347,7 +347,7 @@ async fn give_up(store: Arc<dyn MovableStore>, mark: &MoveMark, shown: &str) -> 
     let given_up = moving::give_up(place).await;
     store.close().await;
     given_up?;
-    let done = match mark.role {
+    let done = match flag.role {
         MoveRole::Source | MoveRole::Moved => format!("{shown} can be served again."),
         MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived => {
             format!("{shown} is empty, and can be used again.")

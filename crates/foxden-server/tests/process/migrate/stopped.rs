@@ -127,7 +127,7 @@ fn a_move_that_is_given_up_leaves_the_source_as_it_was_and_the_target_empty() {
         wait_for(&mut child, Duration::from_millis(300));
         child.kill().unwrap();
         child.wait().unwrap();
-        // Each of them is marked unless the program was killed before.
+        // Each of them is flagged unless the program was killed before.
         for (url, done) in [
             (store.as_str(), "can be served again"),
             (database.url(), "is empty, and can be used again"),

@@ -4,7 +4,6 @@ use foxden_model::{CollectionName, Rng, SyncTime};
 
 use crate::command::{BatchId, Patch};
 use crate::engine::batch_id::random_id;
-use crate::engine::movable::BatchHead;
 use crate::engine::usage::Usage;
 use crate::engine::{BATCH_TTL_SECONDS, EngineError};
 
@@ -12,11 +11,11 @@ use crate::engine::{BATCH_TTL_SECONDS, EngineError};
 #[derive(Default)]
 pub(super) struct Batches(Vec<Batch>);
 
-pub(super) struct Batch {
-    pub(super) id: BatchId,
-    pub(super) collection: CollectionName,
-    pub(super) opened: SyncTime,
-    pub(super) patches: Vec<Patch>,
+struct Batch {
+    id: BatchId,
+    collection: CollectionName,
+    opened: SyncTime,
+    patches: Vec<Patch>,
 }
 
 impl Batches {
@@ -43,21 +42,6 @@ impl Batches {
             patches: Vec::new(),
         });
         id
-    }
-
-    /// All batches, those that are no longer open included.
-    pub(super) fn all(&self) -> &[Batch] {
-        &self.0
-    }
-
-    /// Adds a batch of another engine, without its patches.
-    pub(super) fn restore(&mut self, head: &BatchHead) {
-        self.0.push(Batch {
-            id: BatchId(head.name.as_str().into()),
-            collection: head.collection,
-            opened: head.opened,
-            patches: Vec::new(),
-        });
     }
 
     /// Adds patches to a batch that [`Self::find`] has found.

@@ -34,11 +34,6 @@ impl Store {
         self.highest
     }
 
-    /// Sets the highest time of a user who comes from another engine.
-    pub(super) fn set_highest(&mut self, highest: SyncTime) {
-        self.highest = highest;
-    }
-
     pub(super) fn summary(&self, time: ReadTime) -> Summary {
         let collections = self
             .collections

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::environment::Environment;
 use super::errors::EngineFault;
 use super::open;
+use super::select::FileId;
 use super::user_state::UserState;
 use crate::engine::EngineError;
 use crate::engine::cache::{ObjectCache, UserCache};
@@ -17,6 +18,7 @@ use crate::engine::cache::{ObjectCache, UserCache};
 /// One database file with some of the users.
 pub(super) struct DataFile {
     pub(super) number: usize,
+    pub(super) id: FileId,
     pub(super) path: PathBuf,
     pub(super) users: UserCache<UserState>,
     /// Cached objects, by the owner of their collection.
@@ -44,12 +46,14 @@ impl Drop for WriteWindow<'_> {
 impl DataFile {
     pub(super) fn new(
         number: usize,
+        id: FileId,
         path: PathBuf,
         cached_users: usize,
         environment: Arc<Environment>,
     ) -> Self {
         Self {
             number,
+            id,
             path,
             users: UserCache::new(cached_users),
             objects: ObjectCache::new(),

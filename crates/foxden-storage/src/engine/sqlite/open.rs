@@ -9,7 +9,7 @@ use foxden_sql::{FolderLock, FolderLockError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::movable::mark::{self, MOVED, version_of};
+use super::movable::flag::{self, MOVED, version_of};
 use crate::engine::movable::MovedAway;
 
 /// Migrations, one for each version. Never edited once released.
@@ -233,8 +233,8 @@ fn check_version(
         Purpose::Serving if is_moved => {
             Err(OpenError::Moved {
                 folder: folder.to_owned(),
-                // The store stays closed if the mark cannot be read.
-                moved: MovedAway::of(mark::read(connection).unwrap_or_default()),
+                // The store stays closed if the flag cannot be read.
+                moved: MovedAway::of(flag::read(connection).unwrap_or_default()),
             })
         }
         Purpose::Moving if is_moved && !is_known => Err(OpenError::MovedByOther {

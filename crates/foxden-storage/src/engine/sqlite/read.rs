@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foxden_model::{ObjectId, SyncTime};
 use rusqlite::Connection;
 
-use super::select::{IDS, KeysetPosition, KeysetRange, Search, WHOLE};
+use super::select::{FileId, IDS, KeysetPosition, KeysetRange, Search, WHOLE};
 use crate::command::{Cursor, Fields, Order, PageToken, Query};
 use crate::engine::{Corrupt, EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
 use crate::page::{Row, Rows};
@@ -35,16 +35,17 @@ pub(super) struct FoundPage {
 pub(super) struct PageStart {
     pub(super) skip: u64,
     after: Option<KeysetPosition>,
+    file: FileId,
 }
 
 impl PageStart {
-    pub(super) fn of(query: &Query) -> Result<Self, EngineError> {
+    pub(super) fn of(query: &Query, file: FileId) -> Result<Self, EngineError> {
         let (skip, after) = match &query.cursor {
             Cursor::Start => (0, None),
             Cursor::Skip(skip) => (*skip, None),
-            Cursor::After(token) => (0, Some(KeysetPosition::read(token, query.order)?)),
+            Cursor::After(token) => (0, Some(KeysetPosition::read(token, query.order, file)?)),
         };
-        Ok(Self { skip, after })
+        Ok(Self { skip, after, file })
     }
 }
 
@@ -89,7 +90,8 @@ pub(super) fn page(
         }
     }
     page.rows.shrink_to_fit();
-    let next = page.last.filter(|_| page.has_more).map(KeysetPosition::token);
+    let last = page.last.filter(|_| page.has_more);
+    let next = last.map(|last| last.token(begin.file));
     Ok(FoundPage {
         rows: Arc::new(page.rows),
         next,

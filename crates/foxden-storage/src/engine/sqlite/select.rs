@@ -10,6 +10,11 @@ use rusqlite::{CachedStatement, Connection};
 use crate::command::{Order, PageToken, Selection};
 use crate::engine::EngineError;
 
+/// The id of a file: its `application_id`. It is 0 unless objects were moved to the file: they have other row numbers there than before.
+pub(super) type FileId = i32;
+/// What stands between a row number and the id of its file.
+const FILE: char = '@';
+
 /// The position of an object in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeysetPosition {
@@ -51,18 +56,27 @@ impl KeysetPosition {
         Self { key, row }
     }
 
-    pub(super) fn read(token: &PageToken, order: Order) -> Result<Self, EngineError> {
-        let row = token.tie.parse().map_err(|_| EngineError::BadCursor)?;
+    pub(super) fn read(token: &PageToken, order: Order, file: FileId) -> Result<Self, EngineError> {
+        let row = match token.tie.split_once(FILE) {
+            None if file == 0 => token.tie.parse::<i64>(),
+            Some((row, of)) if of.parse::<FileId>() == Ok(file) => row.parse(),
+            _ => return Err(EngineError::BadCursor),
+        };
+        let row = row.map_err(|_| EngineError::BadCursor)?;
         if token.key.is_none() && order != Order::Index {
             return Err(EngineError::BadCursor);
         }
         Ok(Self { key: token.key, row })
     }
 
-    pub(super) fn token(self) -> PageToken {
+    pub(super) fn token(self, file: FileId) -> PageToken {
+        let tie = match file {
+            0 => self.row.to_string(),
+            _ => format!("{}{FILE}{file}", self.row),
+        };
         PageToken {
             key: self.key,
-            tie: self.row.to_string().into(),
+            tie: tie.into(),
         }
     }
 

@@ -14,7 +14,6 @@ use crate::engine::{Corrupt, EngineError};
 /// Those users from a uid on who are wholly there and have a write or an open batch.
 const LISTED: &str = "u.uid >= ? AND u.closed <> ? AND (u.modified > 0
     OR EXISTS (SELECT 1 FROM moving_batch b WHERE b.uid = u.uid AND b.ended = 0))";
-const OBJECT_COLUMNS: &str = "id, modified, sortindex, expiry, parent_id, predecessor_id, payload";
 
 /// The users that are counted with one statement: the server ends those that take long.
 const COUNTED_USERS: i64 = 5000;
@@ -102,14 +101,23 @@ impl SqlRows {
             None => "",
         };
         let sql = format!(
-            "SELECT {OBJECT_COLUMNS} FROM moving_object WHERE uid = ? AND collection = ? AND id > ? {until}
-             ORDER BY id LIMIT ?"
+            "SELECT id, modified, sortindex, expiry, parent_id, predecessor_id, payload, CAST(size AS {})
+             FROM moving_object WHERE uid = ? AND collection = ? AND id > ? {until} ORDER BY id LIMIT ?",
+            self.server.dialect().integer()
         );
         args.push(int(limit));
         let rows = self.fetch(&sql, &args).await?;
-        let objects: Result<_, Fault> = rows.iter().map(object).collect();
+        let mut wrong_size = None;
+        let objects = rows.iter().map(|row| {
+            let object = object(row)?;
+            if row.count(7)? != object.payload.len() as u64 {
+                wrong_size = Some(object.id.clone());
+            }
+            Ok(object)
+        });
         Ok(ObjectsPage {
-            objects: self.fault(objects)?,
+            objects: self.fault(objects.collect())?,
+            wrong_size,
             // Should a count be wrong, a collection that it says to be small is not.
             has_more: is_cut || rows.len() >= MAX_MOVED_OBJECTS,
         })

@@ -1,11 +1,11 @@
 //! The rows of a database, for a move to or from another engine.
 //!
-//! All statements but those of the [mark](mark) are on the tables of a marked store. A user who is half there has the number [`HALF`]
+//! All statements but those of the [flag](flag) are on the tables of a flagged store. A user who is half there has the number [`HALF`]
 //! in the place of whether the store is closed.
 
 mod export;
+mod flag;
 mod import;
-mod mark;
 mod sessions;
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::fault::Fault;
 use super::server::{MIGRATIONS, Server};
 use crate::engine::EngineError;
 use crate::engine::movable::{
-    CollectionHead, MovableError, MovableStore, MoveKeys, MoveMark, MoveSide, MoveTotals, MovedAway,
+    CollectionHead, MovableError, MovableStore, MoveFlag, MoveKeys, MoveSide, MoveTotals, MovedAway,
     MovedPart, ObjectsPage, UserHead,
 };
 
@@ -38,13 +38,13 @@ pub(in crate::engine) struct SqlRows {
     server: Server,
     rng: Arc<dyn Rng>,
     concurrency: usize,
-    /// The random number of this run, once it has marked the store; else zero.
+    /// The random number of this run, once it has flagged the store; else zero.
     run: AtomicI64,
 }
 
 impl SqlRows {
     /// Connects, checks the server and that no other session uses the database, and creates or migrates the tables of a store that
-    /// is not marked.
+    /// is not flagged.
     pub(in crate::engine) async fn open(
         url: &ServerUrl,
         side: MoveSide,
@@ -81,7 +81,7 @@ impl SqlRows {
         Ok(rows)
     }
 
-    /// What becomes of the objects of a marked store.
+    /// What becomes of the objects of a flagged store.
     pub(in crate::engine) async fn moved(url: &ServerUrl, rng: Arc<dyn Rng>) -> Result<MovedAway, SqlError> {
         let rows = Self {
             server: Server::connect(url, "check").await?,
@@ -89,12 +89,12 @@ impl SqlRows {
             concurrency: 1,
             run: AtomicI64::new(0),
         };
-        let mark = rows.read_mark().await;
+        let flag = rows.read_flag().await;
         rows.server.close().await;
-        Ok(MovedAway::of(mark.unwrap_or_default()))
+        Ok(MovedAway::of(flag.unwrap_or_default()))
     }
 
-    /// Refuses a store that was marked by a program with other tables.
+    /// Refuses a store that was flagged by a program with other tables.
     async fn check_release(&self, url: &ServerUrl) -> Result<(), MovableError> {
         let place = url.to_string();
         let version = self.version().await;
@@ -163,13 +163,13 @@ impl SqlRows {
 
 #[async_trait]
 impl MovableStore for SqlRows {
-    async fn mark(&self) -> Result<Option<MoveMark>, EngineError> {
-        self.read_mark().await
+    async fn flag(&self) -> Result<Option<MoveFlag>, EngineError> {
+        self.read_flag().await
     }
 
-    async fn set_mark(&self, mark: Option<&MoveMark>) -> Result<(), EngineError> {
-        match mark {
-            Some(mark) => self.close_to_engines(mark).await,
+    async fn set_flag(&self, flag: Option<&MoveFlag>) -> Result<(), EngineError> {
+        match flag {
+            Some(flag) => self.close_to_engines(flag).await,
             None => self.open_to_engines().await,
         }
     }
@@ -181,8 +181,8 @@ impl MovableStore for SqlRows {
 
     async fn clear(&self) -> Result<(), EngineError> {
         let mut tables = Vec::new();
-        for table in mark::TABLES {
-            // A store that another release marked may have others.
+        for table in flag::TABLES {
+            // A store that another release flagged may have others.
             if self.has_table(&format!("moving_{table}")).await? {
                 tables.push(format!("TRUNCATE TABLE moving_{table}"));
             }

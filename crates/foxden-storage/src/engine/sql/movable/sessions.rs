@@ -16,7 +16,7 @@ const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Refuses a database that others have open. It finds out about sessions alone: a program that had nothing to do for five minutes
-/// has none. Neither that one nor one behind a pooler, which hides sessions, can do harm once the store is marked.
+/// has none. Neither that one nor one behind a pooler, which hides sessions, can do harm once the store is flagged.
 pub(super) async fn check(rows: &SqlRows, url: &ServerUrl) -> Result<(), MovableError> {
     if url.has_pooler() {
         return Ok(());

@@ -6,11 +6,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::HALF;
 use crate::engine::EngineError;
 use crate::engine::movable::{Barred, MoveKeys, MovedPart, UserHead};
+use crate::engine::sqlite::select::FileId;
 
 /// The objects or parts that one transaction deletes: the WAL stays short.
 const DELETED_ROWS: u32 = 500;
 
-/// Deletes all rows of users.
+/// Deletes all rows of users, and gives the file another id: page tokens of other files mean nothing here.
 pub(super) fn clear(connection: &mut Connection) -> Result<(), EngineError> {
     for table in ["object", "part"] {
         let delete =
@@ -21,6 +22,8 @@ pub(super) fn clear(connection: &mut Connection) -> Result<(), EngineError> {
     for table in ["batch", "collection", "dropped", "store"] {
         step.execute_batch(&format!("delete from {table}"))?;
     }
+    let id: FileId = step.query_row("select abs(random() % 2147483647) + 1", (), |row| row.get(0))?;
+    step.pragma_update(None, "application_id", id)?;
     Ok(step.commit()?)
 }
 

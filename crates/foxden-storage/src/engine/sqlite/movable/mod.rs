@@ -4,8 +4,8 @@
 //! there has the number [`HALF`] in the place of whether the store is closed.
 
 mod export;
+pub(super) mod flag;
 mod import;
-pub(super) mod mark;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +18,11 @@ use rusqlite::Connection;
 
 use super::errors::EngineFault;
 use super::open::{self, OpenError, Purpose};
+use super::select::FileId;
 use super::shard_of;
 use crate::engine::EngineError;
 use crate::engine::movable::{
-    Barred, CollectionHead, MovableStore, MoveKeys, MoveMark, MoveSide, MoveTotals, MovedPart, ObjectsPage,
+    Barred, CollectionHead, MovableStore, MoveFlag, MoveKeys, MoveSide, MoveTotals, MovedPart, ObjectsPage,
     UserHead,
 };
 
@@ -41,6 +42,11 @@ struct Folder {
 
 /// The connection of a file; `None` after it was closed.
 type File = Mutex<Option<Connection>>;
+
+/// The id of a file.
+pub(super) fn id_of(connection: &Connection) -> rusqlite::Result<FileId> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
 
 impl SqliteRows {
     /// Opens the files, and creates them if the folder is new.
@@ -111,17 +117,17 @@ impl SqliteRows {
 
 #[async_trait]
 impl MovableStore for SqliteRows {
-    async fn mark(&self) -> Result<Option<MoveMark>, EngineError> {
-        self.with_file(0, |connection| mark::read(connection)).await
+    async fn flag(&self) -> Result<Option<MoveFlag>, EngineError> {
+        self.with_file(0, |connection| flag::read(connection)).await
     }
 
-    async fn set_mark(&self, mark: Option<&MoveMark>) -> Result<(), EngineError> {
-        let mark = mark.cloned();
+    async fn set_flag(&self, flag: Option<&MoveFlag>) -> Result<(), EngineError> {
+        let flag = flag.cloned();
         let halves = self.with_each(|connection| export::has_half(connection)).await?;
-        if mark.is_none() && halves.into_iter().any(|has_half| has_half) {
+        if flag.is_none() && halves.into_iter().any(|has_half| has_half) {
             return Err(Barred("it has a user who is only half there").into());
         }
-        self.with_file(0, move |connection| Ok(mark::write(connection, mark.as_ref())?))
+        self.with_file(0, move |connection| Ok(flag::write(connection, flag.as_ref())?))
             .await
     }
 

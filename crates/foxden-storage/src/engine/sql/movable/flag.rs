@@ -1,7 +1,7 @@
-//! The mark of a move on a database server.
+//! The flag of a move on a database server.
 //!
-//! While a store is marked, its tables have other names: a program that has the database open, whatever stands between, can neither
-//! read nor write a row from then on, and pays nothing before. The version of the tables keeps programs from opening it anew. The mark
+//! While a store is flagged, its tables have other names: a program that has the database open, whatever stands between, can neither
+//! read nor write a row from then on, and pays nothing before. The version of the tables keeps programs from opening it anew. The flag
 //! also names the run of `foxden migrate` that has the store: each transaction of a run begins with a look at it, so that a run which
 //! was forgotten changes nothing once another one has begun.
 
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use foxden_sql::MOVED;
 
 use super::{HALF, SqlRows};
-use crate::engine::movable::{Barred, MoveMark, MoveRole};
+use crate::engine::movable::{Barred, MoveFlag, MoveRole};
 use crate::engine::sql::connection::{Arg, Connection, Dialect, Row, int};
 use crate::engine::sql::fault::Fault;
 use crate::engine::sql::guard::new_mark;
@@ -29,16 +29,16 @@ const WITHDRAW_CACHE: &str = "UPDATE moving_cache SET version = version + 1, epo
     phase = CASE WHEN phase = 0 THEN 0 ELSE 3 END";
 
 impl SqlRows {
-    /// Reads the mark; `None` if there is none.
-    pub(super) async fn read_mark(&self) -> Result<Option<MoveMark>, EngineError> {
+    /// Reads the flag; `None` if there is none.
+    pub(super) async fn read_flag(&self) -> Result<Option<MoveFlag>, EngineError> {
         if self.version().await? < MOVED {
             return Ok(None);
         }
-        let damaged = || Corrupt("the mark of a move");
+        let damaged = || Corrupt("the flag of a move");
         let rows = self.fetch("SELECT id, role, peer FROM sync_move", &[]).await?;
         let row = rows.first().ok_or_else(damaged)?;
         let text = |column| self.fault(row.text(column));
-        Ok(Some(MoveMark {
+        Ok(Some(MoveFlag {
             id: text(0)?.to_owned(),
             role: MoveRole::of(text(1)?).ok_or_else(damaged)?,
             peer: text(2)?.to_owned(),
@@ -53,15 +53,15 @@ impl SqlRows {
         self.fault(row.int(0))
     }
 
-    /// Sets the mark. Each step may be repeated after an interruption.
-    pub(super) async fn close_to_engines(&self, mark: &MoveMark) -> Result<(), EngineError> {
+    /// Sets the flag. Each step may be repeated after an interruption.
+    pub(super) async fn close_to_engines(&self, flag: &MoveFlag) -> Result<(), EngineError> {
         let create = match self.server.dialect() {
             #[cfg(feature = "postgres")]
             Dialect::Postgres => {
                 "CREATE TABLE IF NOT EXISTS sync_move (one bigint PRIMARY KEY, id text NOT NULL, role text NOT NULL,
                  peer text NOT NULL, run bigint NOT NULL)"
             }
-            // The second statement fails for a user who may not rename tables, before anything is marked.
+            // The second statement fails for a user who may not rename tables, before anything is flagged.
             #[cfg(feature = "mysql")]
             Dialect::Mysql => {
                 "CREATE TABLE IF NOT EXISTS sync_move (one bigint NOT NULL PRIMARY KEY, id varbinary(64) NOT NULL,
@@ -72,9 +72,9 @@ impl SqlRows {
         self.script(create).await?;
         let renames = self.renames("sync", "moving").await?;
         let mut connection = self.server.acquire().await?;
-        let claimed = self.claim(&mut connection, mark).await;
+        let claimed = self.claim(&mut connection, flag).await;
         self.fault(claimed)?;
-        // MySQL commits the mark before it renames: no program opens the database between.
+        // MySQL commits the flag before it renames: no program opens the database between.
         let closed = connection
             .script(format!("{renames}{WITHDRAW_CACHE}; COMMIT"))
             .await;
@@ -83,8 +83,8 @@ impl SqlRows {
         Ok(())
     }
 
-    /// Writes the mark in a transaction that stays open, and takes the store over from an earlier run of the same move.
-    async fn claim(&self, connection: &mut Connection, mark: &MoveMark) -> Result<(), Fault> {
+    /// Writes the flag in a transaction that stays open, and takes the store over from an earlier run of the same move.
+    async fn claim(&self, connection: &mut Connection, flag: &MoveFlag) -> Result<(), Fault> {
         let begin = self.begin_text(connection);
         let version = format!("{begin}; SELECT version FROM {} FOR UPDATE", MIGRATIONS.table);
         let version = first(&connection.script(version).await?).map_or(Ok(0), |row| row.int(0))?;
@@ -103,8 +103,8 @@ impl SqlRows {
             let held = connection
                 .fetch("SELECT id, run FROM sync_move FOR UPDATE", &[])
                 .await?;
-            let held = held.first().ok_or(Corrupt("the mark of a move"))?;
-            if held.text(0)? != mark.id {
+            let held = held.first().ok_or(Corrupt("the flag of a move"))?;
+            if held.text(0)? != flag.id {
                 return Err(EngineError::from(Barred("another move has begun with this store")).into());
             }
             if own != 0 && held.int(1)? != own {
@@ -114,9 +114,9 @@ impl SqlRows {
         }
         let insert = "INSERT INTO sync_move (one, id, role, peer, run) VALUES (1, ?, ?, ?, ?)";
         let args = [
-            Arg::Text(&mark.id),
-            Arg::Text(mark.role.word()),
-            Arg::Text(&mark.peer),
+            Arg::Text(&flag.id),
+            Arg::Text(flag.role.word()),
+            Arg::Text(&flag.peer),
             int(run),
         ];
         connection.execute(insert, &args).await?;
@@ -124,7 +124,8 @@ impl SqlRows {
         Ok(())
     }
 
-    /// Removes the mark. Each step may be repeated after an interruption.
+    /// Removes the flag. Each step may be repeated after an interruption. Users who were here before get another mark: a write that was
+    /// under way when the store was closed, behind a pooler perhaps, would land once the tables have their names again.
     pub(super) async fn open_to_engines(&self) -> Result<(), EngineError> {
         let lower = format!(
             "UPDATE {} SET version = version - {MOVED} WHERE version >= {MOVED}",
@@ -132,16 +133,22 @@ impl SqlRows {
         );
         let renames = self.renames("moving", "sync").await?;
         let mut connection = self.fenced().await?;
+        let mut marks = String::new();
         if self.has_table("moving_user").await? {
             let half = format!("SELECT uid FROM moving_user WHERE closed = {HALF} LIMIT 1");
             let half = connection.fetch(&half, &[]).await;
             if !self.fault(half)?.is_empty() {
                 return Err(Barred("it has a user who is only half there").into());
             }
+            marks = format!(
+                "UPDATE moving_user SET mark = {} WHERE EXISTS (SELECT 1 FROM sync_move WHERE role <> '{}'); ",
+                new_mark(&*self.rng),
+                MoveRole::Arrived.word()
+            );
         }
         let opened = connection
             .script(format!(
-                "{renames}{lower}; DROP TABLE IF EXISTS sync_move; COMMIT"
+                "{marks}{renames}{lower}; DROP TABLE IF EXISTS sync_move; COMMIT"
             ))
             .await;
         self.fault(opened)?;
