@@ -205,14 +205,20 @@ impl Accounts {
         store::replace_others(tx, &found.current, found.current.created_at).await?;
 
         let (generation, keys_changed_at) = request.times(&found.current);
-        let mut current = found.current;
-        if request.client_state == current.client_state {
-            if (generation, keys_changed_at) != (current.generation, current.keys_changed_at) {
-                store::set_times(tx, current.uid, generation, keys_changed_at).await?;
-                (current.generation, current.keys_changed_at) = (generation, keys_changed_at);
+        let current = found.current;
+        let row = StoreRow {
+            generation,
+            keys_changed_at,
+            client_state: request.client_state.clone(),
+            ..current.clone()
+        };
+        // A store that was made just now takes another key as it is: one more would need a slot that its node may not have.
+        if is_new || row.client_state == current.client_state {
+            if row != current {
+                store::set_key(tx, &row).await?;
             }
             return Ok(AssignedStore {
-                row: current,
+                row,
                 node,
                 is_new,
                 replaced: None,
@@ -221,11 +227,8 @@ impl Accounts {
         let replaced = Some(current.uid);
         self.replace(tx, &current).await?;
         let row = StoreRow {
-            generation,
-            keys_changed_at,
-            client_state: request.client_state.clone(),
             created_at: now,
-            ..current
+            ..row
         };
         let row = insert_store(tx, row, &node).await?;
         store::replace_others(tx, &row, now).await?;

@@ -79,15 +79,16 @@ pub(crate) async fn insert(tx: &Tx, row: &StoreRow) -> Result<UserId, SqlError> 
     u64::try_from(uid).map(UserId).map_err(|_| SqlError::Mismatch)
 }
 
-pub(crate) async fn set_times(
-    tx: &Tx,
-    uid: UserId,
-    generation: i64,
-    keys_changed_at: Option<i64>,
-) -> Result<(), SqlError> {
-    let statement = "UPDATE users SET generation = ?, keys_changed_at = ? WHERE uid = ?";
-    tx.execute(statement, values![generation, keys_changed_at, Uid(uid)])
-        .await?;
+/// Stores the key of a store, and its times.
+pub(crate) async fn set_key(tx: &Tx, row: &StoreRow) -> Result<(), SqlError> {
+    let statement = "UPDATE users SET generation = ?, keys_changed_at = ?, client_state = ? WHERE uid = ?";
+    let values = values![
+        row.generation,
+        row.keys_changed_at,
+        &row.client_state,
+        Uid(row.uid)
+    ];
+    tx.execute(statement, values).await?;
     Ok(())
 }
 

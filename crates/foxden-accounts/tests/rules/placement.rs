@@ -238,6 +238,28 @@ async fn a_user_stays_on_a_node_that_drains_until_another_one_has_room() {
     pair.assert_told(&at(TWO)).await;
 }
 
+/// A new password reaches the tokenserver together with the request that moves the stores.
+#[tokio::test]
+async fn a_new_key_takes_no_slot_of_its_own_while_the_stores_move() {
+    let mut pair = Pair::new().await;
+    let before = pair.token().await.user;
+    pair.set(TWO, capacity(2)).await;
+    pair.set_state(ONE, NodeState::Draining).await;
+    pair.identity.generation = Some(START + 1);
+    pair.key_id = KeyId {
+        keys_changed_at: START + 1,
+        client_state: vec![2; 16],
+    };
+    let moved = pair.token().await;
+    assert!(moved.user != before && moved.replaced.is_none());
+    pair.assert_told(&at(TWO)).await;
+    assert_eq!(pair.token().await.user, moved.user);
+    assert!(moved.fxa_kid.contains(&"AgIC".repeat(5)), "{moved:?}");
+    let nodes = pair.accounts().list_nodes().await.unwrap();
+    assert_eq!((nodes[1].users, nodes[1].legacy_users, nodes[1].load), (1, 1, 2));
+    assert_eq!(nodes[0].stores_to_empty, 2);
+}
+
 #[tokio::test]
 async fn the_users_of_a_node_that_is_down_wait() {
     let pair = Pair::new().await;

@@ -1,4 +1,4 @@
-//! Storage nodes as docs/nodes.md sets them up, with two registration servers and the accounts on PostgreSQL: drained under
+//! Storage nodes as docs/nodes.md sets them up, with two registration servers and the accounts on a database server: drained under
 //! load, down, reset, asked to back off.
 
 use std::collections::BTreeSet;
@@ -215,11 +215,9 @@ pub(crate) fn wait_of(reply: &Reply) -> u32 {
 }
 
 /// Both protocols, under load: every client gets to the other node, and all answers are such as the protocols know.
-#[test]
-#[ignore = "needs PostgreSQL: run by cargo xtask test"]
-fn a_node_drained_under_load_empties_as_its_users_come() {
+fn a_node_drained_under_load_empties_as_its_users_come(server: TestServer) {
     let folder = Folder::new();
-    let servers = Servers::of_the_manual(&folder, TestServer::Postgres);
+    let servers = Servers::of_the_manual(&folder, server);
     let [first, second] = &servers.urls;
     let registrations = servers.register();
     let log = registrations[0].log();
@@ -274,6 +272,18 @@ fn a_node_drained_under_load_empties_as_its_users_come() {
     for person in &people {
         assert_eq!((&person.token_node(), &person.weave()), (second, second));
     }
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run by cargo xtask test"]
+fn a_node_drained_under_load_empties_as_its_users_come_on_postgres() {
+    a_node_drained_under_load_empties_as_its_users_come(TestServer::Postgres);
+}
+
+#[test]
+#[ignore = "needs MariaDB: run by cargo xtask test"]
+fn a_node_drained_under_load_empties_as_its_users_come_on_mariadb() {
+    a_node_drained_under_load_empties_as_its_users_come(TestServer::Mariadb);
 }
 
 /// A node that is named and does not answer: clients are told to wait, and the log says why. Its data are lost, and people
