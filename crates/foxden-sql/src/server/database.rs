@@ -47,8 +47,8 @@ struct ServerTransaction(Arc<ServerTx>);
 
 enum State {
     Open(Held),
-    /// A statement failed: nothing is run or committed any more.
-    Failed(Fault),
+    /// A statement failed, and the server said why: nothing is run or committed any more.
+    Failed(Fault, String),
     /// It was committed or rolled back, or a statement was left before its answer.
     Ended,
 }
@@ -190,9 +190,10 @@ impl ServerTx {
         // A statement that is left before its answer leaves the transaction ended and its connection closed.
         let mut held = match std::mem::replace(&mut *state, State::Ended) {
             State::Open(held) => held,
-            State::Failed(fault) => {
-                *state = State::Failed(fault);
-                return Err(fault.again());
+            State::Failed(fault, cause) => {
+                let error = fault.again(&cause);
+                *state = State::Failed(fault, cause);
+                return Err(error);
             }
             State::Ended => return Err(ended()),
         };
@@ -202,7 +203,7 @@ impl ServerTx {
                 Ok(answer)
             }
             Err(failure) => {
-                *state = State::Failed(failure.fault);
+                *state = State::Failed(failure.fault, failure.cause);
                 Err(failure.error)
             }
         }
@@ -230,9 +231,10 @@ impl Transaction for ServerTransaction {
             }
             State::Failed(
                 fault @ (Fault::Repeat | Fault::StaleStatement | Fault::ConnectionLost | Fault::ReadOnly),
-            ) => Err(fault.again()),
-            State::Failed(_) | State::Ended if !is_kept => Ok(()),
-            State::Failed(fault) => Err(fault.again()),
+                cause,
+            ) => Err(fault.again(&cause)),
+            State::Failed(..) | State::Ended if !is_kept => Ok(()),
+            State::Failed(fault, cause) => Err(fault.again(&cause)),
             State::Ended => Err(ended()),
         }
     }
@@ -243,6 +245,7 @@ impl Held {
         let Some(connection) = &mut self.0 else {
             return Err(Failure {
                 fault: Fault::Other,
+                cause: ended().to_string(),
                 error: ended(),
             });
         };
@@ -256,7 +259,7 @@ impl Held {
                 sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
             }
         };
-        let fault = fault::classify(&error);
+        let (fault, cause) = (fault::classify(&error), fault::message(&error));
         let is_answer = matches!(error, sqlx::Error::Database(_));
         let error = if is_commit {
             pools.commit_fault(error)
@@ -276,7 +279,7 @@ impl Held {
                 self.give_back_now();
             }
         }
-        Err(Failure { fault, error })
+        Err(Failure { fault, cause, error })
     }
 
     fn give_back(mut self) {
@@ -293,6 +296,8 @@ impl Held {
 /// Why an action failed.
 struct Failure {
     fault: Fault,
+    /// What the server said.
+    cause: String,
     error: SqlError,
 }
 
@@ -303,9 +308,9 @@ impl Failure {
 }
 
 impl Fault {
-    /// The error of a statement after that one, which is not run.
-    fn again(self) -> SqlError {
-        let text = "a statement of the transaction failed before";
+    /// The error of a statement after the one that failed, which is not run.
+    fn again(self, cause: &str) -> SqlError {
+        let text = format!("a statement of the transaction failed before: {cause}");
         match self {
             Self::Repeat | Self::StaleStatement => SqlError::Repeat(text.into()),
             Self::ConnectionLost | Self::ReadOnly => SqlError::ConnectionLost(text.into()),

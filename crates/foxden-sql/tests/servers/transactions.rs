@@ -37,6 +37,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_commit_whose_answer_is_lost_is_not_repeated,
         a_commit_that_is_lost_is_not_repeated,
         a_statement_that_is_refused_costs_no_connection,
+        a_failure_that_the_work_passes_over_is_told_with_its_cause,
         transactions_that_run_again_keep_their_slots,
         a_text_with_u0000_is_refused_before_the_server,
     ]
@@ -171,6 +172,21 @@ async fn a_statement_that_is_refused_costs_no_connection(server: TestServer) {
     assert!(matches!(refused, Err(SqlError::Unavailable(_))), "{refused:?}");
     assert_eq!(session(server, &database).await, before);
     assert_eq!(count(&database).await, 1, "the transaction was rolled back");
+    database.close().await;
+}
+
+/// The log of a transaction that is given up has this text, too.
+async fn a_failure_that_the_work_passes_over_is_told_with_its_cause(server: TestServer) {
+    let namespace = fresh(server, "passed_over").await;
+    let database = open(namespace.url()).await;
+    let refused = database.transact(|tx| async move {
+        tx.execute("DELETE FROM nowhere", vec![]).await.unwrap_err();
+        Ok::<_, SqlError>(())
+    });
+    let Err(SqlError::Unavailable(cause)) = refused.await else {
+        panic!("it was committed")
+    };
+    assert!(cause.to_string().contains("nowhere"), "{cause}");
     database.close().await;
 }
 
