@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use time::UtcDateTime;
+
 use crate::number::{fraction, whole};
 
 /// A number with commas between thousands.
@@ -59,6 +61,28 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// How many there are of something.
+pub fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(number))
+}
+
+/// How far a ratio is from 1, without its sign.
+pub fn percent(ratio: f64) -> String {
+    format!("{}\u{a0}%", thousands(whole((ratio - 1.0).abs() * 100.0)))
+}
+
+/// This time, in seconds since 1970.
+pub fn date(seconds: i64) -> UtcDateTime {
+    UtcDateTime::from_unix_timestamp(seconds).unwrap_or(UtcDateTime::MAX)
+}
+
+/// The day of this time, in seconds since 1970.
+pub fn day(seconds: i64) -> String {
+    let date = date(seconds);
+    format!("{} {} {}", date.day(), date.month(), date.year())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +105,7 @@ mod tests {
             [seconds(0.3), seconds(60.0), seconds(600.0)],
             ["300 ms", "60 s", "10 min"]
         );
+        assert_eq!([count(1, "run"), count(1200, "run")], ["1 run", "1,200 runs"]);
+        assert_eq!([percent(0.88), percent(1.1)], ["12\u{a0}%", "10\u{a0}%"]);
     }
 }

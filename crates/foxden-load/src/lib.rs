@@ -9,12 +9,14 @@
 //! - [`fault`]: what is wrong with an answer
 //! - [`measure`]: latencies and rates while users act
 //! - [`result`], [`machine`]: what a run found, on which machine; [`summary`]: the same in a few lines
+//! - [`compare`]: recorded runs of several servers side by side
 //! - [`threshold`]: limits that a run must keep
 //! - [`view`]: what a run shows while it lasts; [`report`]: its page
 //! - [`instant`], [`random`], [`number`], [`quantity`], [`display`]: times of the protocol, chance, numbers, sizes, their text
 
 mod cli;
 mod client;
+mod compare;
 mod content;
 mod display;
 mod expected;

@@ -19,6 +19,8 @@ pub struct Plan {
     pub text: String,
     /// How many they are.
     pub users: u32,
+    /// How many of them act, one cycle after the other; all in the only one where this is empty.
+    pub cycles: Vec<u32>,
     /// The time between operations that was asked for in place of the scenario's.
     pub every: Option<Duration>,
     /// How long is measured.
@@ -56,6 +58,19 @@ impl Plan {
         )
     }
 
+    /// How many users act in each cycle.
+    pub fn parts(&self) -> Vec<u32> {
+        match &self.cycles[..] {
+            [] => vec![self.users],
+            cycles => cycles.to_vec(),
+        }
+    }
+
+    /// How long a cycle lasts.
+    pub fn part_length(&self) -> Duration {
+        self.warm_up + self.length
+    }
+
     /// What is written down of it, with what the server says of its version.
     pub fn settings(&self, server: Option<String>) -> Settings {
         Settings {
@@ -66,6 +81,7 @@ impl Plan {
             server,
             protocol: self.protocol,
             users: self.users,
+            cycles: self.cycles.clone(),
             every: self.scenario.every.mean(),
             given_every: self.every.map(|every| every.as_secs_f64()),
             length: self.length.as_secs_f64(),

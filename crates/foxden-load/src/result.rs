@@ -30,6 +30,9 @@ pub struct RunResult {
     pub machine: Machine,
     /// What was measured.
     pub figures: Figures,
+    /// What was measured in each cycle, where there were several.
+    #[serde(default)]
+    pub cycles: Vec<Cycle>,
     /// What the server's process used, where it was told.
     pub server: Option<ServerUse>,
     /// What was compared, and found as it was stored.
@@ -55,6 +58,9 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How many users there were.
     pub users: u32,
+    /// How many of them acted in each cycle, where there were cycles.
+    #[serde(default)]
+    pub cycles: Vec<u32>,
     /// The mean time between the begins of a user's operations, in seconds.
     pub every: f64,
     /// The time between operations that was asked for in place of the scenario's, in seconds.
@@ -71,6 +77,31 @@ pub struct Settings {
     pub seed: u64,
     /// How long an answer could take, in seconds.
     pub timeout: f64,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// What a test asks for.
+    pub fn example() -> Self {
+        Self {
+            scenario: "everyday".to_owned(),
+            about: "A test.".to_owned(),
+            text: String::new(),
+            target: "http://127.0.0.1:5000".to_owned(),
+            server: None,
+            protocol: Protocol::V1_5,
+            users: 10,
+            cycles: Vec::new(),
+            every: 0.0,
+            given_every: None,
+            length: 10.0,
+            warm_up: 1.0,
+            ramp: 0.0,
+            rate: None,
+            seed: 1,
+            timeout: 30.0,
+        }
+    }
 }
 
 /// On which machine the load was made.
@@ -171,6 +202,19 @@ pub struct Figures {
     pub dropped: u64,
 }
 
+/// A part of a run in which so many users acted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cycle {
+    /// How many.
+    pub users: u32,
+    /// Requests a second.
+    pub rate: f64,
+    /// Their latencies.
+    pub response: LatencySummary,
+    /// Faults in it.
+    pub faults: u64,
+}
+
 /// What the server's process used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerUse {
@@ -218,10 +262,18 @@ impl RunResult {
             settings,
             machine,
             figures,
+            cycles: Vec::new(),
             server: None,
             comparison: Comparison::default(),
             is_cut: false,
         }
+    }
+
+    /// The cycle with the highest rate, where there were cycles.
+    pub fn highest(&self) -> Option<&Cycle> {
+        self.cycles
+            .iter()
+            .max_by(|one, other| one.rate.total_cmp(&other.rate))
     }
 
     /// How many faults there were.

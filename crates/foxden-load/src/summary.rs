@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::display::{bytes, milliseconds, rate, thousands};
+use crate::display::{bytes, count, milliseconds, rate, thousands};
 use crate::number::{fraction, ratio, whole};
 use crate::result::{ByName, RunResult};
 
@@ -36,6 +36,19 @@ pub fn text(result: &RunResult) -> String {
         milliseconds(all.p999),
         milliseconds(all.most),
     ));
+    for cycle in &result.cycles {
+        line(format!(
+            "{}: {} a second, half within {}, 99 of 100 within {}, {} faults",
+            count(u64::from(cycle.users), "user"),
+            rate(cycle.rate),
+            milliseconds(cycle.response.p50),
+            milliseconds(cycle.response.p99),
+            cycle.faults
+        ));
+    }
+    if result.cycles.len() > 1 {
+        line(crate::report::highest(result));
+    }
     line(String::new());
     for (title, rows) in [
         ("request", &figures.by_request),

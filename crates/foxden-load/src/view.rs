@@ -35,6 +35,12 @@ impl View {
         }
     }
 
+    /// A line that stays.
+    pub fn say(&mut self, line: &str) {
+        self.write(&[line.to_owned()]);
+        self.end();
+    }
+
     /// Users are being filled.
     pub fn preparing(&mut self, done: usize, all: u32) {
         self.count("Preparing users", done, usize::try_from(all).unwrap_or_default());
@@ -65,8 +71,8 @@ impl View {
     }
 
     /// Users act.
-    pub fn running(&mut self, plan: &Plan, measurement: &Measurement, at: Duration) {
-        let all = plan.warm_up + plan.length;
+    pub fn running(&mut self, plan: &Plan, users: usize, measurement: &Measurement, at: Duration) {
+        let all = plan.part_length();
         if at < all && !self.is_due() {
             return;
         }
@@ -82,7 +88,7 @@ impl View {
             let bar = bar(parts.0.unwrap_or_default(), parts.1.unwrap_or_default());
             let [rate, latency] = point.as_ref().map_or([String::new(), String::new()], figures);
             self.write(&[
-                format!("{}, {} users, {phase}", plan.scenario.name, plan.users),
+                format!("{}, {users} users, {phase}", plan.scenario.name),
                 format!("{bar} {done} of {whole} s"),
                 format!("  {rate}"),
                 format!("  {latency}"),
@@ -99,7 +105,7 @@ impl View {
             let faults = measurement.faults();
             if !figures.is_empty() {
                 self.write(&[format!(
-                    "{done} of {whole} s, {phase}: {figures}, {faults} faults"
+                    "{done} of {whole} s, {users} users, {phase}: {figures}, {faults} faults"
                 )]);
             }
         }

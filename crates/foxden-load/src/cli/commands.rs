@@ -4,90 +4,42 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::{Clean, Run, Server};
-use crate::client;
-use crate::plan::Plan;
+use super::asked::Wanted;
+use super::{Alternate, Clean, Compare, Found, Run};
+use crate::compare::side::Side;
+use crate::compare::{self, Against, Comparison};
 use crate::result::RunResult;
+use crate::run::alternate::{self, Turn};
+use crate::scenario::Scenario;
 use crate::scenario::shipped::{self, SHIPPED};
-use crate::scenario::{MOST_USERS, Scenario};
-use crate::summary;
-use crate::target::Target;
 use crate::threshold::Threshold;
 use crate::view::View;
-use crate::{report, run};
+use crate::{report, run, summary};
 
 /// The exit status of a run that exceeds a limit, or in which the server answered wrongly.
 const EXCEEDED: u8 = 3;
-/// The longest run. Tokens of the users are good for a day.
-const MOST_LENGTH: Duration = Duration::from_secs(12 * 3600);
-/// The longest time that an answer may take.
-const MOST_TIMEOUT: Duration = Duration::from_secs(600);
-/// The most objects before the start, for all users together.
-const MOST_OBJECTS: f64 = 20e6;
+/// The most turns of each server.
+const MOST_TURNS: u32 = 1000;
 
 /// `foxden-load run`.
 pub fn run(asked: &Run) -> Result<ExitCode> {
-    let text = shipped::text(&asked.scenario)?;
-    let mut scenario = Scenario::read(&text).with_context(|| format!("the scenario {}", asked.scenario))?;
-    if let Some(every) = asked.every {
-        scenario.set_every(every);
-    }
-    let users = asked.users.unwrap_or(scenario.users);
-    check_users(users)?;
-    if let Some(rate) = asked.rate {
-        let mean = f64::from(users) / rate;
-        ensure!(
-            rate > 0.0 && (1e-4..=3600.0).contains(&mean),
-            "--rate: {users} users cannot do {rate} operations a second"
-        );
-        scenario.set_rate(rate, users);
-    }
-    ensure!(
-        asked.ramp <= asked.warm_up + asked.length,
-        "--ramp: it is longer than the run"
-    );
-    ensure!(
-        !asked.length.is_zero(),
-        "--length: nothing can be measured in no time"
-    );
-    ensure!(
-        asked.length + asked.warm_up <= MOST_LENGTH,
-        "--length: a run lasts {} hours at most",
-        MOST_LENGTH.as_secs() / 3600
-    );
-    ensure!(
-        scenario.objects(users) <= MOST_OBJECTS,
-        "--users: all users together would have more than {MOST_OBJECTS} objects before the start"
-    );
-    let is_cleaned = asked.clean;
-    let plan = || -> Result<Plan> {
-        Ok(Plan {
-            scenario: scenario.clone(),
-            text: text.clone(),
-            users,
-            every: asked.every,
-            length: asked.length,
-            warm_up: asked.warm_up,
-            ramp: asked.ramp,
-            rate: asked.rate,
-            process: asked.server_pid,
-            seed: asked.seed,
-            protocol: asked.server.protocol,
-            secret: secret(&asked.server.secret_file)?,
-            first_uid: asked.server.first_uid,
-            server: server(&asked.server)?,
-        })
+    let wanted = Wanted::read(&asked.scenario, &asked.load, &asked.cycles)?;
+    let plan = || {
+        wanted.plan(
+            &asked.server.target,
+            &asked.server.access,
+            asked.load.seed,
+            asked.server_pid,
+        )
     };
     let (first, again) = (plan()?, plan()?);
     let result = runtime()?.block_on(async {
         let mut view = View::new();
         let result = run::run(first, &mut view).await?;
-        if is_cleaned {
+        if asked.clean {
             run::clean(again, &mut view).await?;
         }
         anyhow::Ok(result)
@@ -157,60 +109,65 @@ fn write_report(result: &RunResult, to: Option<&Path>) -> Result<()> {
     fs::write(path, report::page(result)?).with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// `foxden-load compare`.
+pub fn compare(asked: &Compare) -> Result<ExitCode> {
+    let sides = ('A'..).zip(&asked.results);
+    let sides = sides
+        .map(|(letter, path)| Side::read(letter, path))
+        .collect::<Result<Vec<_>>>()?;
+    found(&sides, &asked.found)
+}
+
+/// Says what a comparison found.
+fn found(sides: &[Side], to: &Found) -> Result<ExitCode> {
+    let comparison = Comparison::of(sides)?;
+    if let Some(path) = &to.report {
+        let page = report::comparison::page(&comparison)?;
+        fs::write(path, page).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    print(&compare::text::text(&comparison))?;
+    let is_slower = comparison.against.iter().any(Against::is_slower);
+    Ok(if is_slower && to.fail_if_slower {
+        ExitCode::from(EXCEEDED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// `foxden-load alternate`.
+pub fn alternate(asked: &Alternate) -> Result<ExitCode> {
+    ensure!(
+        (2..=4).contains(&asked.target.len()),
+        "--target: two to four servers are compared, each with its own --target"
+    );
+    ensure!(
+        (1..=MOST_TURNS).contains(&asked.runs),
+        "--runs: {} is not from 1 to {MOST_TURNS}",
+        asked.runs
+    );
+    let wanted = Wanted::read(&asked.scenario, &asked.load, &[])?;
+    let folders = alternate::folders(&asked.into, asked.target.len())?;
+    let plan = |turn: Turn| {
+        // Both runs of a pair have the same users, objects and operations.
+        let seed = asked.load.seed.wrapping_add(u64::from(turn.number));
+        wanted.plan(&asked.target[turn.side], &asked.access, seed, None)
+    };
+    let mut view = View::new();
+    runtime()?.block_on(alternate::run(&folders, asked.runs, plan, &mut view))?;
+    let sides = ('A'..).zip(&folders);
+    let sides = sides
+        .map(|(letter, path)| Side::read(letter, path))
+        .collect::<Result<Vec<_>>>()?;
+    found(&sides, &asked.found)
+}
+
 /// `foxden-load clean`.
 pub fn clean(asked: &Clean) -> Result<ExitCode> {
-    check_users(asked.users)?;
-    let (scenario, text) = (shipped::find("check")?, String::new());
-    let plan = Plan {
-        scenario,
-        text,
-        users: asked.users,
-        every: None,
-        length: Duration::ZERO,
-        warm_up: Duration::ZERO,
-        ramp: Duration::ZERO,
-        rate: None,
-        process: None,
-        seed: 0,
-        protocol: asked.server.protocol,
-        secret: secret(&asked.server.secret_file)?,
-        first_uid: asked.server.first_uid,
-        server: server(&asked.server)?,
-    };
+    let wanted = Wanted::nothing(asked.users)?;
+    let plan = wanted.plan(&asked.server.target, &asked.server.access, 0, None)?;
     let removed = runtime()?.block_on(run::clean(plan, &mut View::new()))?;
     print(&format!("{removed} made users removed\n"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn check_users(users: u32) -> Result<()> {
-    ensure!(
-        (1..=MOST_USERS).contains(&users),
-        "--users: {users} is not from 1 to {MOST_USERS}"
-    );
-    Ok(())
-}
-
-/// The server, if it may be loaded.
-fn server(asked: &Server) -> Result<Arc<client::Server>> {
-    let target = Target::read(&asked.target).map_err(|error| anyhow!("--target: {error}"))?;
-    ensure!(
-        target.is_local() || asked.is_own,
-        "{} is not on this machine. A load test can bring a server down: add --yes-this-is-my-server if it is yours",
-        target.host
-    );
-    ensure!(
-        !asked.timeout.is_zero() && asked.timeout <= MOST_TIMEOUT,
-        "--timeout: not from 1 ms to 10 min"
-    );
-    Ok(Arc::new(client::Server::new(target, asked.timeout)?))
-}
-
-fn secret(path: &Path) -> Result<String> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("--secret-file: {} cannot be read", path.display()))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    ensure!(!secret.is_empty(), "--secret-file: {} is empty", path.display());
-    Ok(secret.to_owned())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -1,5 +1,9 @@
 //! The command line.
+//!
+//! - [`commands`]: what each command does
+//! - [`asked`]: a plan from what was asked for
 
+mod asked;
 mod commands;
 
 use std::ffi::OsString;
@@ -40,6 +44,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
+    /// Compares the runs of several servers: how much faster or slower each is than the first, and whether that is more than
+    /// noise
+    Compare(Compare),
+    /// Runs a scenario against several servers in turn, again and again, and compares them
+    Alternate(Alternate),
     /// Removes made users and all that they have stored
     Clean(Clean),
 }
@@ -50,6 +59,13 @@ struct Server {
     /// The address of the server, such as <http://127.0.0.1:5000>
     #[arg(long)]
     target: String,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// How a server is used.
+#[derive(Debug, Args)]
+struct Access {
     /// The protocol
     #[arg(long, default_value = "1.5")]
     protocol: Protocol,
@@ -68,12 +84,9 @@ struct Server {
     timeout: Duration,
 }
 
+/// What load is made.
 #[derive(Debug, Args)]
-struct Run {
-    /// The name of a scenario, or a file *.toml with one
-    scenario: String,
-    #[command(flatten)]
-    server: Server,
+struct Load {
     /// How many users there are, in place of the scenario's number
     #[arg(long)]
     users: Option<u32>,
@@ -93,12 +106,26 @@ struct Run {
     /// Over how long the users begin, one after the other
     #[arg(long, default_value = "0s", value_parser = duration)]
     ramp: Duration,
-    /// The id of the server's process on this machine: its processor time and memory are in the report
-    #[arg(long)]
-    server_pid: Option<u32>,
     /// The seed of everything random: the same seed gives the same users, objects and operations
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The name of a scenario, or a file *.toml with one
+    scenario: String,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    load: Load,
+    /// Several numbers of users, such as 10,20,40: each acts in turn for the whole length, and the report shows rate and
+    /// latency against load
+    #[arg(long, value_delimiter = ',', value_name = "USERS", conflicts_with_all = ["users", "rate"])]
+    cycles: Vec<u32>,
+    /// The id of the server's process on this machine: its processor time and memory are in the report
+    #[arg(long)]
+    server_pid: Option<u32>,
     /// Writes the result to a file, for machines
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -111,6 +138,47 @@ struct Run {
     /// Removes the made users after the run
     #[arg(long)]
     clean: bool,
+}
+
+#[derive(Debug, Args)]
+struct Compare {
+    /// Two to four folders with the files that `run --json` or `alternate` wrote; a single file stands for a folder with it
+    #[arg(required = true, num_args = 2..=4, value_name = "RESULTS")]
+    results: Vec<PathBuf>,
+    #[command(flatten)]
+    found: Found,
+}
+
+/// Where a comparison goes.
+#[derive(Debug, Args)]
+struct Found {
+    /// Writes a page that shows what was found; it needs no other file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Exit status 3 where anything is slower than with the first server
+    #[arg(long)]
+    fail_if_slower: bool,
+}
+
+#[derive(Debug, Args)]
+struct Alternate {
+    /// The name of a scenario, or a file *.toml with one
+    scenario: String,
+    /// The addresses of two to four servers, the first of which the others are compared with
+    #[arg(long, required = true)]
+    target: Vec<String>,
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    load: Load,
+    /// How often each server has its turn
+    #[arg(long, default_value_t = 15)]
+    runs: u32,
+    /// The folder for the results: one below it for each server
+    #[arg(long, value_name = "FOLDER")]
+    into: PathBuf,
+    #[command(flatten)]
+    found: Found,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +204,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => commands::run(&run),
         Command::Scenarios { name } => commands::scenarios(name.as_deref()),
         Command::Show { result, report } => commands::show(&result, report.as_deref()),
+        Command::Compare(compare) => commands::compare(&compare),
+        Command::Alternate(alternate) => commands::alternate(&alternate),
         Command::Clean(clean) => commands::clean(&clean),
     };
     done.unwrap_or_else(|error| {

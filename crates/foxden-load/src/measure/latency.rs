@@ -77,6 +77,17 @@ impl Latencies {
         self.most = self.most.max(nanoseconds);
     }
 
+    /// All those of a summary. Each falls into the bucket from which it came.
+    pub fn add(&mut self, summary: &LatencySummary) {
+        for (value, count) in &summary.buckets {
+            self.histogram.saturating_record_n(*value, *count);
+        }
+        if summary.count > 0 {
+            self.least = self.least.min(summary.least);
+            self.most = self.most.max(summary.most);
+        }
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.histogram.len()
@@ -137,6 +148,15 @@ impl Latencies {
 }
 
 impl LatencySummary {
+    /// All those of several.
+    pub fn merged<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut latencies = Latencies::new();
+        for summary in all {
+            latencies.add(summary);
+        }
+        latencies.summary()
+    }
+
     /// The latency that this share of all does not exceed, in nanoseconds.
     pub fn quantile(&self, share: f64) -> u64 {
         let wanted = whole((share * crate::number::fraction(self.count)).ceil()).max(1);
@@ -181,6 +201,17 @@ mod tests {
         assert_eq!(summary.quantile(1.0), summary.most);
         assert!(is_near(summary.quantile(0.9), 901));
         assert_eq!(Latencies::new().summary(), LatencySummary::default());
+    }
+
+    #[test]
+    fn summaries_are_merged_as_if_they_were_one() {
+        let (some, others) = (of(1..=400), of(401..=1000));
+        let merged = LatencySummary::merged([&some.summary(), &others.summary(), &LatencySummary::default()]);
+        let whole = of(1..=1000).summary();
+        assert_eq!(
+            LatencySummary { mean: 0, ..merged },
+            LatencySummary { mean: 0, ..whole }
+        );
     }
 
     #[test]

@@ -145,8 +145,9 @@ impl Measurement {
     /// The part of the timeline at this time. What comes after the end belongs to the last.
     fn interval(&mut self, at: Duration) -> &mut Interval {
         let last = (self.warm_up + self.length)
-            .as_secs()
-            .div_ceil(self.interval.as_secs());
+            .as_millis()
+            .div_ceil(self.interval.as_millis());
+        let last = u64::try_from(last).unwrap_or(u64::MAX);
         let number = (at.as_secs() / self.interval.as_secs()).min(last.saturating_sub(1));
         let number = usize::try_from(number).unwrap_or_default();
         while self.timeline.len() <= number {

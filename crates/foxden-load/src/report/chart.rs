@@ -40,7 +40,7 @@ pub struct Column {
 #[derive(Clone, Debug)]
 pub struct Chart {
     /// Its id on the page.
-    pub id: &'static str,
+    pub id: String,
     /// Its heading.
     pub title: &'static str,
     /// What one sees in it, in one sentence.
@@ -68,6 +68,12 @@ pub struct Chart {
 /// The class of a line.
 pub fn class(number: usize) -> String {
     format!("l l{}", number % 4 + 1)
+}
+
+/// The names of lines with their classes.
+pub fn key<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Vec<(String, String)> {
+    let names = names.into_iter().enumerate();
+    names.map(|(number, name)| (name.into(), class(number))).collect()
 }
 
 /// Draws lines on axes that begin at 0. The first line is the one that matters, and is drawn last.

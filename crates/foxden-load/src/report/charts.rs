@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use super::chart::{self, Chart, Column, Series};
-use super::scale::{Scale, TimeScale};
+use super::scale::{LatencyScale, Scale, TimeScale};
+use super::{load, percentiles};
 use crate::display::{bytes, milliseconds, rate, thousands};
-use crate::measure::latency::LatencySummary;
 use crate::number::{fraction, ratio, whole};
 use crate::result::{Point, RunResult, ServerUse, UsePoint};
 
@@ -21,8 +21,7 @@ struct OverTime<'a> {
 impl<'a> OverTime<'a> {
     fn of(result: &'a RunResult) -> Self {
         let points = &result.figures.timeline[..];
-        let end = result.settings.warm_up + result.figures.seconds;
-        let scale = TimeScale::up_to(end);
+        let scale = TimeScale::up_to(end(result));
         Self { points, scale }
     }
 
@@ -67,14 +66,27 @@ impl<'a> OverTime<'a> {
     }
 }
 
-/// All charts of a run.
-pub fn all(result: &RunResult) -> Result<Vec<Chart>> {
-    let mut charts = vec![rates(result)?, latencies(result)?, percentiles(result)?];
+/// All charts of a run, those of a row together.
+pub fn all(result: &RunResult) -> Result<Vec<Vec<Chart>>> {
+    let mut charts = Vec::new();
+    if result.cycles.len() > 1 {
+        charts.push(vec![load::rates(result)?, load::latencies(result)?]);
+    }
+    charts.push(vec![rates(result)?, latencies(result)?]);
+    charts.push(vec![percentiles::chart(&[
+        ("reads".to_owned(), &result.figures.reads.response),
+        ("writes".to_owned(), &result.figures.writes.response),
+    ])?]);
     if let Some(used) = result.server.as_ref().filter(|used| used.points.len() > 1) {
-        charts.push(processor(result, used)?);
-        charts.push(memory(result, used)?);
+        charts.push(vec![processor(result, used)?, memory(result, used)?]);
     }
     Ok(charts)
+}
+
+/// When the run ended, in seconds after its start.
+pub fn end(result: &RunResult) -> f64 {
+    let parts = u32::try_from(result.cycles.len().max(1)).unwrap_or(u32::MAX);
+    result.settings.warm_up * f64::from(parts) + result.figures.seconds
 }
 
 /// Requests a second, over time.
@@ -103,7 +115,7 @@ fn rates(result: &RunResult) -> Result<Chart> {
         )
     };
     Ok(Chart {
-        id: "rates",
+        id: "rates".to_owned(),
         title: "Requests a second",
         says,
         key: Vec::new(),
@@ -128,9 +140,14 @@ fn rates(result: &RunResult) -> Result<Chart> {
 
 fn warm_up(result: &RunResult) -> String {
     let seconds = whole(result.settings.warm_up);
+    let each = if result.cycles.is_empty() {
+        ""
+    } else {
+        " of each cycle"
+    };
     match seconds {
         0 => String::new(),
-        seconds => format!(" The first {seconds} s are the warm-up and count for nothing."),
+        seconds => format!(" The first {seconds} s{each} are the warm-up and count for nothing."),
     }
 }
 
@@ -143,7 +160,7 @@ fn latencies(result: &RunResult) -> Result<Chart> {
         .map(|point| point.most)
         .max()
         .unwrap_or_default();
-    let y = latency_scale(most);
+    let y = LatencyScale::up_to(most);
     let names = ["half", "90 of 100", "99 of 100", "slowest"];
     let values: [fn(&Point) -> u64; 4] = [
         |point| point.p50,
@@ -171,10 +188,10 @@ fn latencies(result: &RunResult) -> Result<Chart> {
         )
     });
     Ok(Chart {
-        id: "latencies",
+        id: "latencies".to_owned(),
         title: "Time to answer",
         says,
-        key: key(&names),
+        key: chart::key(names),
         is_tall: false,
         picture,
         view_box,
@@ -186,28 +203,6 @@ fn latencies(result: &RunResult) -> Result<Chart> {
             .to_vec(),
         rows: over.rows(|point| values.map(|value| milliseconds(value(point))).to_vec()),
     })
-}
-
-fn key(names: &[&str]) -> Vec<(String, String)> {
-    let names = names.iter().enumerate();
-    names
-        .map(|(number, name)| ((*name).to_owned(), chart::class(number)))
-        .collect()
-}
-
-/// An axis of latencies, with the nanoseconds that one of its units has.
-struct LatencyScale {
-    scale: Scale,
-    nanoseconds: f64,
-}
-
-fn latency_scale(most: u64) -> LatencyScale {
-    let most = fraction(most);
-    let (nanoseconds, unit) = if most >= 10e9 { (1e9, "s") } else { (1e6, "ms") };
-    LatencyScale {
-        scale: Scale::up_to(most / nanoseconds, unit),
-        nanoseconds,
-    }
 }
 
 /// The processor time of the server, over time.
@@ -269,7 +264,7 @@ impl UseChart {
         value: impl Fn(&UsePoint) -> f64,
         cell: impl Fn(&UsePoint) -> String,
     ) -> Result<Chart> {
-        let time = TimeScale::up_to(result.settings.warm_up + result.figures.seconds);
+        let time = TimeScale::up_to(end(result));
         let series = [used
             .points
             .iter()
@@ -284,7 +279,7 @@ impl UseChart {
         let every = used.points.len().div_ceil(MOST_ROWS).max(1);
         let row = |point: &UsePoint| vec![thousands(whole(point.at)), cell(point)];
         Ok(Chart {
-            id: self.id,
+            id: self.id.to_owned(),
             title: self.title,
             says: self.says,
             key: Vec::new(),
@@ -298,108 +293,4 @@ impl UseChart {
             rows: used.points.iter().step_by(every).map(row).collect(),
         })
     }
-}
-
-/// Steps of a percentile curve for each ten times rarer.
-const FINE: u32 = 20;
-
-/// How slow the slow part is: reads and writes, each step to the right ten times rarer.
-fn percentiles(result: &RunResult) -> Result<Chart> {
-    let groups = [
-        ("reads", &result.figures.reads),
-        ("writes", &result.figures.writes),
-    ];
-    let groups: Vec<(&str, &LatencySummary)> = groups
-        .into_iter()
-        .map(|(name, pair)| (name, &pair.response))
-        .filter(|(_, latencies)| latencies.count > 0)
-        .collect();
-    let depth = groups
-        .iter()
-        .map(|(_, latencies)| depth(latencies.count))
-        .max()
-        .unwrap_or(1);
-    let most = groups
-        .iter()
-        .map(|(_, latencies)| latencies.quantile(share(f64::from(depth))))
-        .max()
-        .unwrap_or_default();
-    let y = latency_scale(most);
-    let line = |(_, latencies): &(&str, &LatencySummary)| {
-        let until = self::depth(latencies.count) * FINE;
-        let point = |step: u32| {
-            let at = f64::from(step) / f64::from(FINE);
-            (at, fraction(latencies.quantile(share(at))) / y.nanoseconds)
-        };
-        (0..=until).map(point).collect()
-    };
-    let series: Vec<Series> = groups.iter().map(line).collect();
-    let (picture, view_box) = chart::picture(&series, f64::from(depth), &y.scale, &[])?;
-    let says: Vec<String> = groups
-        .iter()
-        .map(|(name, latencies)| rare(name, latencies))
-        .collect();
-    let shares = ["half", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"];
-    let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
-    let mut heads = vec!["Share".to_owned()];
-    heads.extend(names.iter().map(|name| (*name).to_owned()));
-    let shown = usize::try_from(depth).unwrap_or_default();
-    let row = |(number, name): (usize, &&str)| {
-        let share = if number == 0 {
-            0.5
-        } else {
-            share(fraction(u64::try_from(number).unwrap_or_default()))
-        };
-        let mut row = vec![name.replace(' ', "\u{a0}")];
-        row.extend(
-            groups
-                .iter()
-                .map(|(_, latencies)| milliseconds(latencies.quantile(share))),
-        );
-        row
-    };
-    Ok(Chart {
-        id: "percentiles",
-        title: "How slow is the slow part?",
-        says: format!("Each step to the right is ten times rarer. {}", says.join(" ")),
-        key: key(&names),
-        is_tall: true,
-        picture,
-        view_box,
-        y: y.scale.labels,
-        x: [
-            "all",
-            "90\u{a0}%",
-            "99\u{a0}%",
-            "99.9\u{a0}%",
-            "99.99\u{a0}%",
-            "99.999\u{a0}%",
-        ][..=shown.min(5)]
-            .iter()
-            .map(|label| (*label).to_owned())
-            .collect(),
-        x_unit: "",
-        heads,
-        rows: shares.iter().take(shown + 1).enumerate().map(row).collect(),
-    })
-}
-
-/// What is known of the rare ones.
-fn rare(name: &str, latencies: &LatencySummary) -> String {
-    let (nearly, most) = (milliseconds(latencies.p99), milliseconds(latencies.p999));
-    match latencies.count {
-        few if few < 100 => format!("There are only {few} {name}."),
-        some if some < 1000 => format!("Of the {name} 1 in 100 takes longer than {nearly}."),
-        _ => format!("Of the {name} 1 in 100 takes longer than {nearly}, 1 in 1,000 longer than {most}."),
-    }
-}
-
-/// How rare the rarest is that so many values can show: one in 10, 100, and so on.
-fn depth(count: u64) -> u32 {
-    count.checked_ilog10().unwrap_or_default().clamp(1, 5)
-}
-
-/// The share of all that is left of this place on the axis.
-fn share(at: f64) -> f64 {
-    1.0 - 10_f64.powf(-at)
 }

@@ -1,10 +1,14 @@
-//! The page of a run: one file, nothing fetched from anywhere.
+//! Pages: one file each, nothing fetched from anywhere.
 //!
-//! - [`sentences`]: what the page says in words
-//! - [`chart`], [`charts`], [`scale`]: its pictures
+//! - this file: the page of a run; [`comparison`]: that of several runs side by side
+//! - [`sentences`]: what the page of a run says in words
+//! - [`chart`], [`charts`], [`load`], [`percentiles`], [`scale`]: its pictures
 
 mod chart;
 mod charts;
+pub mod comparison;
+mod load;
+mod percentiles;
 mod scale;
 mod sentences;
 
@@ -28,13 +32,38 @@ const STYLE: &str = concat!(
 /// The mark, drawn.
 const MARK: &str = include_str!("../../../foxden-http/assets/mark.svg");
 
-#[derive(Template)]
-#[template(path = "report.html")]
-struct Page<'a> {
+/// Names with what is so.
+type Facts = Vec<(&'static str, String)>;
+
+/// What is around every page.
+struct Shell {
     style: &'static str,
     style_hash: String,
     mark: &'static str,
     icon: String,
+    /// What the page is.
+    kind: &'static str,
+    /// The version of this program.
+    program: &'static str,
+}
+
+impl Shell {
+    fn new(kind: &'static str) -> Self {
+        Self {
+            style: STYLE,
+            style_hash: BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref()),
+            mark: MARK,
+            icon: BASE64.encode(MARK.as_bytes()),
+            kind,
+            program: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    shell: Shell,
     result: &'a RunResult,
     title: String,
     when: String,
@@ -42,11 +71,11 @@ struct Page<'a> {
     lead: Vec<String>,
     tiles: Vec<Tile>,
     notices: Vec<Notice>,
-    charts: Vec<Chart>,
+    charts: Vec<Vec<Chart>>,
     tables: Vec<Table>,
     examples: &'a [Fault],
-    machine: Vec<(&'static str, String)>,
-    run: Vec<(&'static str, String)>,
+    machine: Facts,
+    run: Facts,
     command: String,
 }
 
@@ -70,13 +99,12 @@ struct Row {
     bar: u64,
 }
 
+pub use load::highest;
+
 /// The page of a run.
 pub fn page(result: &RunResult) -> Result<String> {
     let page = Page {
-        style: STYLE,
-        style_hash: BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref()),
-        mark: MARK,
-        icon: BASE64.encode(MARK.as_bytes()),
+        shell: Shell::new("load report"),
         result,
         title: format!("Load report: {}", result.settings.scenario),
         when: sentences::when(result),
@@ -147,7 +175,7 @@ fn rows(rows: &[ByName]) -> Vec<Row> {
         .collect()
 }
 
-fn machine(result: &RunResult) -> Vec<(&'static str, String)> {
+fn machine(result: &RunResult) -> Facts {
     let machine = &result.machine;
     let known = |text: &str| {
         if text.is_empty() {
@@ -172,7 +200,7 @@ fn machine(result: &RunResult) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn run(result: &RunResult) -> Vec<(&'static str, String)> {
+fn run(result: &RunResult) -> Facts {
     let settings = &result.settings;
     let pause = if let Some(rate) = settings.rate {
         format!(

@@ -35,8 +35,29 @@ impl Scale {
     }
 }
 
+/// A vertical axis of latencies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyScale {
+    /// The axis.
+    pub scale: Scale,
+    /// The nanoseconds that one of its units has.
+    pub nanoseconds: f64,
+}
+
+impl LatencyScale {
+    /// An axis for latencies up to this one, in nanoseconds.
+    pub fn up_to(most: u64) -> Self {
+        let most = fraction(most);
+        let (nanoseconds, unit) = if most >= 10e9 { (1e9, "s") } else { (1e6, "ms") };
+        Self {
+            scale: Scale::up_to(most / nanoseconds, unit),
+            nanoseconds,
+        }
+    }
+}
+
 /// The least round number that is not below this one.
-fn step(least: f64) -> f64 {
+pub fn step(least: f64) -> f64 {
     if least <= 0.0 {
         return 1.0;
     }
@@ -56,6 +77,22 @@ fn number(value: f64) -> String {
     // Three digits, without zeros at the end.
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The labels of a horizontal axis for this many things, from 1 on: evenly spaced, so only of a number of steps that divides.
+pub fn numbers(count: usize) -> Vec<String> {
+    let steps = count.saturating_sub(1);
+    // An odd number of labels, since every second one is left out where there is little room.
+    let parts = (2..=12)
+        .rev()
+        .find(|parts| parts % 2 == 0 && steps.is_multiple_of(*parts));
+    match (steps, parts) {
+        (0, _) => vec!["1".to_owned()],
+        (_, Some(parts)) => (0..=parts)
+            .map(|part| (1 + part * steps / parts).to_string())
+            .collect(),
+        (_, None) => vec!["1".to_owned(), String::new(), count.to_string()],
+    }
 }
 
 /// A horizontal axis of time.
@@ -118,6 +155,17 @@ mod tests {
         );
         assert_eq!(Scale::up_to(4.0, "").labels[0], "4");
         assert_eq!(Scale::up_to(0.0, "").labels[0], "4");
+    }
+
+    #[test]
+    fn an_axis_of_numbers_is_evenly_spaced() {
+        assert_eq!(numbers(1), ["1"]);
+        assert_eq!(numbers(7), ["1", "2", "3", "4", "5", "6", "7"]);
+        assert_eq!(
+            numbers(21),
+            ["1", "3", "5", "7", "9", "11", "13", "15", "17", "19", "21"]
+        );
+        assert_eq!(numbers(10), ["1", "", "10"]);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! What the page says in words: what is so, then what to look at.
 
-use time::UtcDateTime;
-
-use crate::display::{bytes, milliseconds, rate, seconds, thousands};
+use crate::display::{bytes, count, date, day, milliseconds, rate, seconds, thousands};
 use crate::fault::FaultKind;
 use crate::number::{fraction, ratio, whole};
 use crate::result::RunResult;
@@ -10,7 +8,7 @@ use crate::result::RunResult;
 /// A figure with what to compare it with.
 pub struct Tile {
     /// What it is.
-    pub name: &'static str,
+    pub name: String,
     /// The figure.
     pub value: String,
     /// Its unit.
@@ -31,15 +29,12 @@ pub struct Notice {
 
 /// When the run was.
 pub fn when(result: &RunResult) -> String {
-    let date = |seconds: i64| UtcDateTime::from_unix_timestamp(seconds).unwrap_or(UtcDateTime::MAX);
     let began = date(result.began);
-    let lasted = whole(result.settings.warm_up + result.figures.seconds);
+    let lasted = whole(super::charts::end(result));
     let ended = date(result.began.saturating_add_unsigned(lasted));
     format!(
-        "{} {} {}, {:02}:{:02} to {:02}:{:02} UTC",
-        began.day(),
-        began.month(),
-        began.year(),
+        "{}, {:02}:{:02} to {:02}:{:02} UTC",
+        day(result.began),
         began.hour(),
         began.minute(),
         ended.hour(),
@@ -57,7 +52,14 @@ pub fn heading(result: &RunResult) -> String {
         return format!("The server answered wrongly {}", times(wrong));
     }
     if faults > 0 {
-        return format!("{} failed", counted(faults, "request"));
+        return format!("{} failed", count(faults, "request"));
+    }
+    if let Some(highest) = result.highest() {
+        return format!(
+            "All is right: up to {} requests a second, with {}",
+            rate(highest.rate),
+            count(u64::from(highest.users), "user")
+        );
     }
     format!(
         "All is right: {} requests a second, 99 of 100 within {}",
@@ -74,11 +76,6 @@ fn times(count: u64) -> String {
     }
 }
 
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", thousands(count))
-}
-
 /// A number and its unit stay on one line.
 pub fn spaced(text: &str) -> String {
     text.replace(' ', "\u{a0}")
@@ -89,7 +86,7 @@ pub fn lead(result: &RunResult) -> Vec<String> {
     let settings = &result.settings;
     let mut sentences = vec![format!(
         "{} used {} for {} in the scenario {}. {}",
-        counted(u64::from(settings.users), "user"),
+        count(u64::from(settings.users), "user"),
         settings.target,
         spaced(&seconds(result.figures.seconds)),
         settings.scenario,
@@ -100,13 +97,13 @@ pub fn lead(result: &RunResult) -> Vec<String> {
     sentences.push(if result.wrong() > 0 {
         format!(
             "Every answer was checked. {} came back as they were stored; what did not is listed below.",
-            counted(compared, "object")
+            count(compared, "object")
         )
     } else {
         format!(
             "Every answer was checked. {} came back letter for letter as they were stored, {} of them when everything was read \
              again at the end.",
-            counted(compared, "object"),
+            count(compared, "object"),
             thousands(comparison.after)
         )
     });
@@ -118,54 +115,56 @@ pub fn tiles(result: &RunResult) -> Vec<Tile> {
     let figures = &result.figures;
     let all = &figures.all.response;
     let share = |count: u64| whole(ratio(100.0 * fraction(count), fraction(figures.requests)));
-    let tile = |name, value: String, beside| {
-        let (value, unit) = split(&value);
-        Tile {
-            name,
-            value,
-            unit,
-            beside,
-        }
-    };
     let used = result.server.as_ref().map(|used| {
         let microseconds = format!("{} µs", thousands(whole(used.seconds_a_request * 1e6)));
         let cores = format!("{:.2} cores busy", used.cores);
         let before = format!("{} at the start", spaced(&bytes(used.memory_before)));
         vec![
-            tile("Processor a request", microseconds, cores),
-            tile("Memory, highest", bytes(used.memory), before),
+            tile("Processor a request", &microseconds, cores),
+            tile("Memory, highest", &bytes(used.memory), before),
         ]
     });
     let mut tiles = vec![
         tile(
             "Requests a second",
-            rate(figures.rate),
+            &rate(figures.rate),
             format!("{}\u{a0}% of them write", share(figures.writes.service.count)),
         ),
         tile(
             "99 of 100 within",
-            milliseconds(all.p99),
+            &milliseconds(all.p99),
             format!("half within {}", spaced(&milliseconds(all.p50))),
         ),
         tile(
             "Slowest",
-            milliseconds(all.most),
+            &milliseconds(all.most),
             format!("999 of 1,000 within {}", spaced(&milliseconds(all.p999))),
         ),
         tile(
             "Failed or wrong",
-            thousands(result.faults()),
-            format!("of {}", counted(figures.requests, "request")),
+            &thousands(result.faults()),
+            format!("of {}", count(figures.requests, "request")),
         ),
     ];
     tiles.extend(used.unwrap_or_else(|| {
         vec![tile(
             "Data a second",
-            bytes(whole(ratio(fraction(figures.bytes), figures.seconds))),
+            &bytes(whole(ratio(fraction(figures.bytes), figures.seconds))),
             format!("{} in all", spaced(&bytes(figures.bytes))),
         )]
     }));
     tiles
+}
+
+/// A figure with its unit.
+pub fn tile(name: &str, value: &str, beside: String) -> Tile {
+    let (value, unit) = split(value);
+    Tile {
+        name: name.to_owned(),
+        value,
+        unit,
+        beside,
+    }
 }
 
 /// Splits a number from its unit.
@@ -195,7 +194,7 @@ pub fn notices(result: &RunResult) -> Vec<Notice> {
             title: "These figures are not to be trusted".to_owned(),
             text: format!(
                 "The machine that made the load was too busy to take down {}. Use fewer users, or a faster machine.",
-                counted(result.figures.dropped, "answer")
+                count(result.figures.dropped, "answer")
             ),
         });
     }
@@ -244,7 +243,8 @@ const fn meaning(kind: FaultKind) -> &'static str {
     }
 }
 
-fn capital(text: &str) -> String {
+/// With a capital letter.
+pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
@@ -278,17 +278,22 @@ pub fn command(result: &RunResult) -> String {
     } else {
         String::new()
     };
+    let users = if settings.cycles.is_empty() {
+        format!("--users {}", settings.users)
+    } else {
+        let cycles: Vec<String> = settings.cycles.iter().map(u32::to_string).collect();
+        format!("--cycles {}", cycles.join(","))
+    };
     let every = settings
         .given_every
         .map_or(String::new(), |every| format!(" --every {every}s"));
     let is_local = result.machine.is_shared;
     let confirmed = if is_local { "" } else { " --yes-this-is-my-server" };
     format!(
-        "foxden-load run {} --target {} --protocol {} --secret-file FILE --users {} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{confirmed}",
+        "foxden-load run {} --target {} --protocol {} --secret-file FILE {users} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{confirmed}",
         settings.scenario,
         settings.target,
         settings.protocol,
-        settings.users,
         settings.length,
         settings.warm_up,
         settings.seed

@@ -1,35 +1,36 @@
 //! A run: users are prepared, act for the time of the run, and everything is read again.
 //!
 //! - [`crowd`]: does something for many users at once
+//! - [`parts`]: the users act, all at once or more of them in each cycle
 //! - [`closed`]: a fixed number of users, each by its plan
+//! - [`alternate`]: runs against several servers in turn
 
+pub mod alternate;
 pub mod closed;
 pub mod crowd;
+mod parts;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use foxden_model::{Clock, SystemClock};
 
 use crate::client::{Authorization, Call, Client};
 use crate::machine;
-use crate::measure::measurement::Measurement;
-use crate::measure::process::Process;
 use crate::measure::recorder::Recorder;
 use crate::plan::Plan;
 use crate::protocol::RequestKind;
-use crate::result::{Comparison, RunResult};
+use crate::result::{Comparison, Cycle, Figures, RunResult};
 use crate::user::User;
 use crate::user::accounts::{Accounts, Owner};
 use crate::view::View;
+use parts::Part;
 
 /// The most users that are prepared, compared or removed at once.
 pub const AT_ONCE: usize = 32;
 /// How long everything may be read again.
 const AUDIT: Duration = Duration::from_secs(60);
-/// How often samples are taken from the users.
-const TICK: Duration = Duration::from_millis(200);
 
 /// Carries out a plan.
 pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
@@ -38,60 +39,42 @@ pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
     let plan = Arc::new(plan);
     let server = version(&plan, &recorder).await;
     let began = SystemClock.seconds();
-    let users = prepare(&plan, &accounts, view).await?;
-
-    let names: Vec<String> = plan
-        .scenario
-        .operations
-        .iter()
-        .map(|operation| operation.name.clone())
-        .collect();
-    let mut measurement = Measurement::new(plan.warm_up, plan.length, &names, plan.scenario.is_unpaced());
-    let whole = plan.warm_up + plan.length;
-    let mut process = plan.process.map(|id| Process::new(id, whole)).transpose()?;
-    let start = Instant::now();
-    recorder.start(start);
-    let mut crowd = closed::start(&plan, users, start);
-    let end = start + whole;
-    let mut is_cut = false;
-    while Instant::now() < end && !is_cut {
-        tokio::select! {
-            () = tokio::time::sleep(TICK.min(end.saturating_duration_since(Instant::now()))) => {}
-            _ = tokio::signal::ctrl_c() => is_cut = true,
-        }
-        measurement.add(recorder.take(), start.elapsed());
-        if let Some(process) = &mut process {
-            process.look(start.elapsed());
-        }
-        view.running(&plan, &measurement, start.elapsed());
-    }
-    let ended = start.elapsed();
-    // Answers to what was sent before the end are still waited for; each has its own time limit.
-    let users = crowd.stop().await;
-    recorder.stop();
-    measurement.add(recorder.take(), ended);
-
-    let used = process.and_then(|process| process.used(plan.warm_up, measurement.requests()));
+    let users = fill(&plan, &accounts, view).await?;
+    let mut ran = parts::all(&plan, users, &recorder, view).await?;
     let in_run = recorder.compared();
-    let audited = audit(users, view).await;
-    measurement.add(recorder.take(), ended);
+    let audited = audit(ran.users, view).await;
+    let last = ran.parts.last_mut();
+    let last = last.expect("a plan has at least one part");
+    last.measurement.add(recorder.take(), last.ended);
     let comparison = Comparison {
         in_run,
         after: recorder.compared() - in_run,
         users: audited,
     };
-    let figures = measurement.figures(ended);
+    let parts: Vec<(f64, Figures)> = ran.parts.iter().map(Part::figures).collect();
+    let figures = Figures::in_turn(&parts);
+    let used = ran
+        .process
+        .and_then(|process| process.used(plan.warm_up, figures.requests));
     let machine = machine::this(plan.server.target.is_local());
+    let cycles = plan.cycles.iter().zip(parts);
+    let cycles = cycles.map(|(users, (_, figures))| Cycle {
+        users: *users,
+        rate: figures.rate,
+        faults: figures.faults.iter().map(|fault| fault.count).sum(),
+        response: figures.all.response,
+    });
     Ok(RunResult {
         server: used,
         comparison,
-        is_cut,
+        is_cut: ran.is_cut,
+        cycles: cycles.collect(),
         ..RunResult::new(began, plan.settings(server), machine, figures)
     })
 }
 
 /// Fills the stores of all users.
-async fn prepare(plan: &Arc<Plan>, accounts: &Arc<Accounts>, view: &mut View) -> Result<Vec<User>> {
+async fn fill(plan: &Arc<Plan>, accounts: &Arc<Accounts>, view: &mut View) -> Result<Vec<User>> {
     let all = plan.users;
     let work = {
         let (plan, accounts) = (Arc::clone(plan), Arc::clone(accounts));
@@ -108,7 +91,7 @@ async fn prepare(plan: &Arc<Plan>, accounts: &Arc<Accounts>, view: &mut View) ->
     };
     let mut users = Vec::with_capacity(usize::try_from(all).unwrap_or_default());
     let mut fault = None;
-    let done = crowd::each(0..all, AT_ONCE, Duration::MAX, work, |done| match done {
+    let done = crowd::each(0..plan.users, AT_ONCE, Duration::MAX, work, |done| match done {
         Ok(user) => {
             users.push(user);
             view.preparing(users.len(), all);

@@ -49,15 +49,12 @@ fn run(program: &Program, folder: &Folder, protocol: &str, more: &[&str]) -> (St
     fs::write(path("secret"), SECRET).unwrap();
     let (scenario, secret, result) = (path("scenario.toml"), path("secret"), path("result.json"));
     let mut words = vec!["foxden-load", "run", &scenario, "--target", program.url()];
-    words.extend([
-        "--protocol",
-        protocol,
-        "--secret-file",
-        &secret,
-        "--json",
-        &result,
-    ]);
-    words.extend(["--length", "2s", "--warm-up", "0s", "--fail-if", "faults>0"]);
+    words.extend(["--protocol", protocol, "--json", &result]);
+    words.extend(["--secret-file", &secret]);
+    if !more.contains(&"--length") {
+        words.extend(["--length", "2s"]);
+    }
+    words.extend(["--warm-up", "0s", "--fail-if", "faults>0"]);
     words.extend(more);
     let status = foxden_load::main(words.into_iter().map(Into::into));
     let text = fs::read_to_string(&result).unwrap();
@@ -93,6 +90,84 @@ fn the_load_tester_finds_no_fault_in_storage_1_5() {
 #[test]
 fn the_load_tester_finds_no_fault_in_storage_1_1() {
     all_is_right("1.1");
+}
+
+/// Runs the program with these words, and returns its exit status.
+fn load(words: &[&str]) -> String {
+    let words = ["foxden-load"].iter().chain(words);
+    format!("{:?}", foxden_load::main(words.map(Into::into)))
+}
+
+/// Runs in turn are compared.
+#[test]
+fn the_load_tester_compares_runs_made_in_turn() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("secret"), SECRET).unwrap();
+    let (secret, runs, page) = (path("secret"), path("runs"), path("comparison.html"));
+    let mut words = vec![
+        "alternate",
+        "one-object",
+        "--target",
+        program.url(),
+        "--target",
+        program.url(),
+    ];
+    words.extend([
+        "--secret-file",
+        &secret,
+        "--into",
+        &runs,
+        "--report",
+        &page,
+        "--runs",
+        "2",
+    ]);
+    words.extend(["--users", "2", "--length", "300ms", "--warm-up", "0s"]);
+    assert_eq!(load(&words), format!("{:?}", ExitCode::SUCCESS));
+    assert_eq!(
+        load(&words),
+        format!("{:?}", ExitCode::FAILURE),
+        "results are not written over"
+    );
+    let written = fs::read_to_string(&page).unwrap();
+    assert!(written.contains("Too few pairs of runs"), "{written}");
+    let (first, other, again) = (path("runs/a"), path("runs/b"), path("again.html"));
+    assert_eq!(
+        load(&["compare", &first, &other, "--report", &again]),
+        format!("{:?}", ExitCode::SUCCESS)
+    );
+    assert_eq!(fs::read_to_string(&again).unwrap(), written);
+    program.stop();
+}
+
+/// More users from cycle to cycle.
+#[test]
+fn the_load_tester_runs_cycles() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let page = folder.path().join("report.html").to_str().unwrap().to_owned();
+    let more = ["--cycles", "1,2,4", "--length", "700ms", "--report", &page];
+    let (status, result) = run(&program, &folder, "1.5", &more);
+    assert_eq!(status, format!("{:?}", ExitCode::SUCCESS), "{result}");
+    let cycles = result["cycles"].as_array().unwrap();
+    let users: Vec<u64> = cycles
+        .iter()
+        .map(|cycle| cycle["users"].as_u64().unwrap())
+        .collect();
+    assert_eq!(users, [1, 2, 4]);
+    let counts = cycles
+        .iter()
+        .map(|cycle| cycle["response"]["count"].as_u64().unwrap());
+    assert_eq!(
+        counts.sum::<u64>(),
+        result["figures"]["requests"].as_u64().unwrap()
+    );
+    assert!(fs::read_to_string(&page).unwrap().contains("against users"));
+    program.stop();
 }
 
 /// A store that the load tester did not make is left alone.

@@ -1,0 +1,160 @@
+//! A plan from what was asked for on the command line.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use super::{Access, Load};
+use crate::client;
+use crate::plan::Plan;
+use crate::scenario::shipped;
+use crate::scenario::{MOST_USERS, Scenario};
+use crate::target::Target;
+
+/// The most cycles.
+const MOST_CYCLES: usize = 50;
+/// The longest run. Tokens of the users are good for a day.
+const MOST_LENGTH: Duration = Duration::from_secs(12 * 3600);
+/// The longest time that an answer may take.
+const MOST_TIMEOUT: Duration = Duration::from_secs(600);
+/// The most objects before the start, for all users together.
+const MOST_OBJECTS: f64 = 20e6;
+
+/// A load that was asked for and is within its bounds, for any server.
+pub struct Wanted {
+    scenario: Scenario,
+    text: String,
+    users: u32,
+    cycles: Vec<u32>,
+    every: Option<Duration>,
+    length: Duration,
+    warm_up: Duration,
+    ramp: Duration,
+    rate: Option<f64>,
+}
+
+impl Wanted {
+    /// This load with this scenario, and so many users in each cycle.
+    pub fn read(scenario: &str, load: &Load, cycles: &[u32]) -> Result<Self> {
+        let text = shipped::text(scenario)?;
+        let mut scenario = Scenario::read(&text).with_context(|| format!("the scenario {scenario}"))?;
+        if let Some(every) = load.every {
+            scenario.set_every(every);
+        }
+        let most = cycles.iter().max().copied();
+        let users = most.or(load.users).unwrap_or(scenario.users);
+        check_users(users)?;
+        ensure!(
+            cycles.len() <= MOST_CYCLES && !cycles.contains(&0),
+            "--cycles: at most {MOST_CYCLES} numbers above 0"
+        );
+        if let Some(rate) = load.rate {
+            let mean = f64::from(users) / rate;
+            ensure!(
+                rate > 0.0 && (1e-4..=3600.0).contains(&mean),
+                "--rate: {users} users cannot do {rate} operations a second"
+            );
+            scenario.set_rate(rate, users);
+        }
+        ensure!(
+            load.ramp <= load.warm_up + load.length,
+            "--ramp: it is longer than the run"
+        );
+        ensure!(
+            !load.length.is_zero(),
+            "--length: nothing can be measured in no time"
+        );
+        ensure!(
+            (load.length + load.warm_up) * u32::try_from(cycles.len().max(1))? <= MOST_LENGTH,
+            "--length: a run lasts {} hours at most",
+            MOST_LENGTH.as_secs() / 3600
+        );
+        ensure!(
+            scenario.objects(users) <= MOST_OBJECTS,
+            "--users: all users together would have more than {MOST_OBJECTS} objects before the start"
+        );
+        Ok(Self {
+            scenario,
+            text,
+            users,
+            cycles: cycles.to_vec(),
+            every: load.every,
+            length: load.length,
+            warm_up: load.warm_up,
+            ramp: load.ramp,
+            rate: load.rate,
+        })
+    }
+
+    /// So many users that do nothing.
+    pub fn nothing(users: u32) -> Result<Self> {
+        check_users(users)?;
+        Ok(Self {
+            scenario: shipped::find("check")?,
+            text: String::new(),
+            users,
+            cycles: Vec::new(),
+            every: None,
+            length: Duration::ZERO,
+            warm_up: Duration::ZERO,
+            ramp: Duration::ZERO,
+            rate: None,
+        })
+    }
+
+    /// The plan for the server at this address.
+    pub fn plan(&self, target: &str, access: &Access, seed: u64, process: Option<u32>) -> Result<Plan> {
+        Ok(Plan {
+            scenario: self.scenario.clone(),
+            text: self.text.clone(),
+            users: self.users,
+            cycles: self.cycles.clone(),
+            every: self.every,
+            length: self.length,
+            warm_up: self.warm_up,
+            ramp: self.ramp,
+            rate: self.rate,
+            process,
+            seed,
+            protocol: access.protocol,
+            secret: secret("--secret-file", &access.secret_file)?,
+            first_uid: access.first_uid,
+            server: server(target, access)?,
+        })
+    }
+}
+
+fn check_users(users: u32) -> Result<()> {
+    ensure!(
+        (1..=MOST_USERS).contains(&users),
+        "--users: {users} is not from 1 to {MOST_USERS}"
+    );
+    Ok(())
+}
+
+/// The server, if it may be loaded.
+fn server(target: &str, access: &Access) -> Result<Arc<client::Server>> {
+    let target = Target::read(target).map_err(|error| anyhow!("--target: {error}"))?;
+    ensure!(
+        target.is_local() || access.is_own,
+        "{} is not on this machine. A load test can bring a server down: add --yes-this-is-my-server if it is yours",
+        target.host
+    );
+    ensure!(
+        !access.timeout.is_zero() && access.timeout <= MOST_TIMEOUT,
+        "--timeout: not from 1 ms to 10 min"
+    );
+    Ok(Arc::new(client::Server::new(target, access.timeout)?))
+}
+
+/// The secret in the file of this option.
+fn secret(option: &str, path: &Path) -> Result<String> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{option}: {} cannot be read", path.display()))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    ensure!(!secret.is_empty(), "{option}: {} is empty", path.display());
+    Ok(secret.to_owned())
+}
