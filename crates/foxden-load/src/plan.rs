@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::client::Server;
 use crate::measure::recorder::Recorder;
-use crate::protocol::Protocol;
 use crate::result::Settings;
 use crate::scenario::Scenario;
-use crate::user::accounts::Accounts;
+use crate::user::accounts::{Accounts, Identity};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -35,12 +34,8 @@ pub struct Plan {
     pub process: Option<u32>,
     /// The seed of everything.
     pub seed: u64,
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The secret of tokens or passwords.
-    pub secret: String,
-    /// The uid of the first user.
-    pub first_uid: u64,
+    /// How users show who they are.
+    pub identity: Identity,
     /// The server.
     pub server: Arc<Server>,
 }
@@ -51,9 +46,7 @@ impl Plan {
         Accounts::new(
             Arc::clone(&self.server),
             Arc::clone(recorder),
-            self.protocol,
-            &self.secret,
-            self.first_uid,
+            &self.identity,
             self.seed,
         )
     }
@@ -79,7 +72,8 @@ impl Plan {
             text: self.text.clone(),
             target: self.server.target.to_string(),
             server,
-            protocol: self.protocol,
+            protocol: self.identity.protocol(),
+            login: self.identity.login(),
             users: self.users,
             cycles: self.cycles.clone(),
             every: self.scenario.every.mean(),

@@ -56,6 +56,9 @@ pub struct Settings {
     pub server: Option<String>,
     /// The protocol.
     pub protocol: Protocol,
+    /// How users showed who they are.
+    #[serde(default)]
+    pub login: LoginKind,
     /// How many users there were.
     pub users: u32,
     /// How many of them acted in each cycle, where there were cycles.
@@ -79,6 +82,19 @@ pub struct Settings {
     pub timeout: f64,
 }
 
+/// How users show who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginKind {
+    /// By a secret: of the server in 1.5, for passwords in 1.1.
+    #[default]
+    Secret,
+    /// By accounts of 1.5.
+    Accounts,
+    /// By access tokens that were given.
+    Bearers,
+}
+
 #[cfg(test)]
 impl Settings {
     /// What a test asks for.
@@ -90,6 +106,7 @@ impl Settings {
             target: "http://127.0.0.1:5000".to_owned(),
             server: None,
             protocol: Protocol::V1_5,
+            login: LoginKind::Secret,
             users: 10,
             cycles: Vec::new(),
             every: 0.0,

@@ -10,9 +10,12 @@ use anyhow::{Context, Result, anyhow, ensure};
 use super::{Access, Load};
 use crate::client;
 use crate::plan::Plan;
+use crate::protocol::Protocol;
 use crate::scenario::shipped;
 use crate::scenario::{MOST_USERS, Scenario};
 use crate::target::Target;
+use crate::user::accounts::Identity;
+use crate::user::login;
 
 /// The most cycles.
 const MOST_CYCLES: usize = 50;
@@ -107,6 +110,15 @@ impl Wanted {
 
     /// The plan for the server at this address.
     pub fn plan(&self, target: &str, access: &Access, seed: u64, process: Option<u32>) -> Result<Plan> {
+        let identity = identity(access, access.first_uid)?;
+        if let Identity::Bearers(bearers) = &identity {
+            ensure!(
+                usize::try_from(self.users).is_ok_and(|users| users <= bearers.len()),
+                "--bearer-file: it has {} users, and {} are needed",
+                bearers.len(),
+                self.users
+            );
+        }
         Ok(Plan {
             scenario: self.scenario.clone(),
             text: self.text.clone(),
@@ -119,9 +131,7 @@ impl Wanted {
             rate: self.rate,
             process,
             seed,
-            protocol: access.protocol,
-            secret: secret("--secret-file", &access.secret_file)?,
-            first_uid: access.first_uid,
+            identity,
             server: server(target, access)?,
         })
     }
@@ -139,15 +149,33 @@ fn check_users(users: u32) -> Result<()> {
 fn server(target: &str, access: &Access) -> Result<Arc<client::Server>> {
     let target = Target::read(target).map_err(|error| anyhow!("--target: {error}"))?;
     ensure!(
-        target.is_local() || access.is_own,
-        "{} is not on this machine. A load test can bring a server down: add --yes-this-is-my-server if it is yours",
-        target.host
-    );
-    ensure!(
         !access.timeout.is_zero() && access.timeout <= MOST_TIMEOUT,
         "--timeout: not from 1 ms to 10 min"
     );
-    Ok(Arc::new(client::Server::new(target, access.timeout)?))
+    Ok(Arc::new(client::Server::new(
+        target,
+        access.timeout,
+        access.is_own,
+    )?))
+}
+
+/// How users show who they are.
+fn identity(access: &Access, first_uid: u64) -> Result<Identity> {
+    let is_modern = access.protocol == Protocol::V1_5;
+    ensure!(
+        is_modern || (!access.accounts && access.bearer_file.is_none()),
+        "--accounts and --bearer-file are for the protocol 1.5"
+    );
+    if let Some(path) = &access.bearer_file {
+        return Ok(Identity::Bearers(login::read(path)?));
+    }
+    let path = access.secret_file.as_ref().context("--secret-file is missing")?;
+    let secret = secret("--secret-file", path)?;
+    Ok(match (access.protocol, access.accounts) {
+        (Protocol::V1_1, _) => Identity::Passwords { secret },
+        (Protocol::V1_5, true) => Identity::Accounts { secret },
+        (Protocol::V1_5, false) => Identity::Secret { secret, first_uid },
+    })
 }
 
 /// The secret in the file of this option.

@@ -69,10 +69,17 @@ struct Access {
     /// The protocol
     #[arg(long, default_value = "1.5")]
     protocol: Protocol,
-    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed; in 1.1 any text, from
-    /// which the passwords of made users follow
+    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed; in 1.1 and with
+    /// --accounts any text, from which the passwords of made users follow
+    #[arg(long, value_name = "FILE", required_unless_present = "bearer_file")]
+    secret_file: Option<PathBuf>,
+    /// In 1.5, users have accounts at the server, and their tokens come from its tokenserver
     #[arg(long)]
-    secret_file: PathBuf,
+    accounts: bool,
+    /// In 1.5, users have the access tokens of this file, each in a line with its key id, and their tokens come from the
+    /// tokenserver
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_file", "accounts"])]
+    bearer_file: Option<PathBuf>,
     /// The uid of the first made user of 1.5; the others follow it
     #[arg(long, default_value_t = FIRST_UID)]
     first_uid: u64,

@@ -2,10 +2,12 @@
 //!
 //! - [`connection`]: one connection
 //! - [`token`], [`hawk`]: tokens from a shared secret, and signatures
+//! - [`onepw`]: what is made of passwords
 //! - [`reply`]: an answer, with what is checked in every one
 
 pub mod connection;
 pub mod hawk;
+pub mod onepw;
 pub mod reply;
 pub mod token;
 
@@ -37,18 +39,31 @@ pub struct Server {
     pub connector: Connector,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// Whether it may be on another machine.
+    may_be_remote: bool,
     host: HeaderValue,
 }
 
 impl Server {
-    /// The server at this address.
-    pub fn new(target: Target, timeout: Duration) -> anyhow::Result<Self> {
+    /// The server at this address, if it may be loaded: on another machine only after that was confirmed.
+    pub fn new(target: Target, timeout: Duration, may_be_remote: bool) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            target.is_local() || may_be_remote,
+            "{} is not on this machine. A load test can bring a server down: add --yes-this-is-my-server if it is yours",
+            target.host
+        );
         Ok(Self {
+            may_be_remote,
             connector: Connector::new(&target)?,
             host: HeaderValue::from_str(&target.authority())?,
             target,
             timeout,
         })
+    }
+
+    /// Another one, used in the same way.
+    pub fn beside(&self, target: Target) -> anyhow::Result<Self> {
+        Self::new(target, self.timeout, self.may_be_remote)
     }
 }
 
@@ -151,6 +166,16 @@ impl Client {
         }
     }
 
+    /// Goes on at another server or path, as one who may.
+    pub fn move_to(&mut self, server: Arc<Server>, root: String, authorization: Authorization) {
+        if !Arc::ptr_eq(&self.server, &server) {
+            self.connection = None;
+        }
+        self.server = server;
+        self.root = root;
+        self.authorization = authorization;
+    }
+
     /// The protocol that it speaks.
     pub const fn protocol(&self) -> Protocol {
         self.protocol
@@ -241,7 +266,7 @@ impl Client {
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
-        if call.body.is_some() {
+        if call.body.is_some() && !call.headers.iter().any(|(name, _)| name == header::CONTENT_TYPE) {
             request = request.header(header::CONTENT_TYPE, "text/plain");
         }
         let body = Full::from(Bytes::from(call.body.unwrap_or_default()));

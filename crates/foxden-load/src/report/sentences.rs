@@ -3,7 +3,7 @@
 use crate::display::{bytes, count, date, day, milliseconds, rate, seconds, thousands};
 use crate::fault::FaultKind;
 use crate::number::{fraction, ratio, whole};
-use crate::result::RunResult;
+use crate::result::{LoginKind, RunResult};
 
 /// A figure with what to compare it with.
 pub struct Tile {
@@ -287,10 +287,15 @@ pub fn command(result: &RunResult) -> String {
     let every = settings
         .given_every
         .map_or(String::new(), |every| format!(" --every {every}s"));
+    let login = match settings.login {
+        LoginKind::Secret => "--secret-file FILE",
+        LoginKind::Accounts => "--secret-file FILE --accounts",
+        LoginKind::Bearers => "--bearer-file FILE",
+    };
     let is_local = result.machine.is_shared;
     let confirmed = if is_local { "" } else { " --yes-this-is-my-server" };
     format!(
-        "foxden-load run {} --target {} --protocol {} --secret-file FILE {users} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{confirmed}",
+        "foxden-load run {} --target {} --protocol {} {login} {users} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{confirmed}",
         settings.scenario,
         settings.target,
         settings.protocol,

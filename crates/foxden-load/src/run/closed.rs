@@ -86,6 +86,7 @@ async fn act(plan: Arc<Plan>, mut user: User, start: Instant, mut stopped: watch
 }
 
 async fn operation(plan: &Plan, user: &mut User, number: usize, late: Duration) -> Result<(), Fault> {
+    user.renew().await?;
     let began = Instant::now();
     user.client().begin(late);
     for step in &plan.scenario.operations[number].steps {

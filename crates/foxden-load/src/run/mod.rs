@@ -139,7 +139,7 @@ async fn version(plan: &Plan, recorder: &Arc<Recorder>) -> Option<String> {
     let root = String::new();
     let mut client = Client::new(
         server,
-        plan.protocol,
+        plan.identity.protocol(),
         root,
         Authorization::None,
         recorder.handle(0),

@@ -4,18 +4,20 @@
 
 use std::sync::Arc;
 
-use data_encoding::BASE64URL_NOPAD;
 use foxden_model::{Clock, SystemClock};
 use hyper::{Method, StatusCode};
 use ring::hmac;
 use serde_json::value::RawValue;
 
+use super::credentials::{name, password};
+use super::login::{Bearer, Login};
 use super::{MARK, User};
 use crate::client::token::TokenMaker;
 use crate::client::{Authorization, Call, Client, Server};
 use crate::fault::{Fault, FaultKind};
 use crate::measure::recorder::Recorder;
 use crate::protocol::{Protocol, RequestKind};
+use crate::result::LoginKind;
 
 /// The uid of the first made user of 1.5: far beyond those that a small server gives, and within 32 bits with a sign.
 pub const FIRST_UID: u64 = 1_900_000_000;
@@ -37,6 +39,51 @@ enum Kind {
     Tokens { maker: TokenMaker, first_uid: u64 },
     /// Accounts with a password, made by the User API.
     Passwords { key: hmac::Key },
+    /// Accounts whose tokens come from a tokenserver.
+    Login(Arc<Login>),
+}
+
+/// How users show who they are.
+#[derive(Debug)]
+pub enum Identity {
+    /// In 1.5, with tokens signed with the secret that tokenserver and storage share; there are no accounts.
+    Secret {
+        /// The secret.
+        secret: String,
+        /// The uid of the first user.
+        first_uid: u64,
+    },
+    /// In 1.1, with accounts whose passwords follow from the secret.
+    Passwords {
+        /// The secret.
+        secret: String,
+    },
+    /// In 1.5, with accounts whose passwords follow from the secret, and tokens of the tokenserver.
+    Accounts {
+        /// The secret.
+        secret: String,
+    },
+    /// In 1.5, with access tokens that were given, and tokens of the tokenserver.
+    Bearers(Vec<Bearer>),
+}
+
+impl Identity {
+    /// The protocol that goes with it.
+    pub const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Passwords { .. } => Protocol::V1_1,
+            Self::Secret { .. } | Self::Accounts { .. } | Self::Bearers(_) => Protocol::V1_5,
+        }
+    }
+
+    /// What is written down of it.
+    pub const fn login(&self) -> LoginKind {
+        match self {
+            Self::Secret { .. } | Self::Passwords { .. } => LoginKind::Secret,
+            Self::Accounts { .. } => LoginKind::Accounts,
+            Self::Bearers(_) => LoginKind::Bearers,
+        }
+    }
 }
 
 /// Whose store it is.
@@ -51,23 +98,23 @@ pub enum Owner {
 }
 
 impl Accounts {
-    /// The users of a run. The secret signs tokens in 1.5, and in 1.1 the passwords are made from it.
-    pub fn new(
-        server: Arc<Server>,
-        recorder: Arc<Recorder>,
-        protocol: Protocol,
-        secret: &str,
-        first_uid: u64,
-        seed: u64,
-    ) -> Self {
-        let kind = match protocol {
-            Protocol::V1_5 => Kind::Tokens {
+    /// The users of a run.
+    pub fn new(server: Arc<Server>, recorder: Arc<Recorder>, identity: &Identity, seed: u64) -> Self {
+        let kind = match identity {
+            Identity::Secret { secret, first_uid } => Kind::Tokens {
                 maker: TokenMaker::new(secret, &server.target.to_string()),
-                first_uid,
+                first_uid: *first_uid,
             },
-            Protocol::V1_1 => Kind::Passwords {
+            Identity::Passwords { secret } => Kind::Passwords {
                 key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
             },
+            Identity::Accounts { secret } => {
+                Kind::Login(Arc::new(Login::with_accounts(Arc::clone(&server), secret)))
+            }
+            Identity::Bearers(bearers) => Kind::Login(Arc::new(Login::with_bearers(
+                Arc::clone(&server),
+                bearers.clone(),
+            ))),
         };
         Self {
             server,
@@ -94,16 +141,23 @@ impl Accounts {
                 let authorization = Authorization::basic(&name, &password(key, &name));
                 (Protocol::V1_1, format!("/1.1/{name}"), authorization)
             }
+            // The token says where the store is.
+            Kind::Login(_) => (Protocol::V1_5, String::new(), Authorization::None),
         };
         let recorder = self.recorder.handle(number);
         let client = Client::new(Arc::clone(&self.server), protocol, root, authorization, recorder);
         User::new(number, self.seed, client)
     }
 
-    /// Makes the account of the user, where the protocol has accounts and this one is not there.
+    /// Makes the account of the user, where there are accounts and this one is not there, and signs in.
     pub async fn register(&self, user: &mut User) -> Result<(), Fault> {
-        let Kind::Passwords { key } = &self.kind else {
-            return Ok(());
+        let key = match &self.kind {
+            Kind::Tokens { .. } => return Ok(()),
+            Kind::Login(login) => {
+                user.renewal = login.sign_in(&mut user.client, user.number, true).await?;
+                return Ok(());
+            }
+            Kind::Passwords { key } => key,
         };
         if self.is_registered(user).await? {
             return Ok(());
@@ -134,6 +188,12 @@ impl Accounts {
 
     /// Removes everything of a made user. Returns whose store it was: that of a person stays.
     pub async fn remove(&self, user: &mut User) -> Result<Owner, Fault> {
+        if let Kind::Login(login) = &self.kind {
+            user.renewal = login.sign_in(&mut user.client, user.number, false).await?;
+            if user.renewal.is_none() {
+                return Ok(Owner::Empty);
+            }
+        }
         let is_account = matches!(self.kind, Kind::Passwords { .. });
         if is_account && !self.is_registered(user).await? {
             return Ok(Owner::Empty);
@@ -143,6 +203,12 @@ impl Accounts {
             user.wipe().await?;
         }
         // The password follows from the secret, so it is no account of a person.
+        if let Some(renewal) = &user.renewal
+            && owner != Owner::Other
+            && renewal.close(&mut user.client).await?
+        {
+            return Ok(Owner::Made);
+        }
         if is_account && owner != Owner::Other {
             let call = Call::new(RequestKind::Account, Method::DELETE, "");
             let reply = user
@@ -173,16 +239,6 @@ impl User {
     }
 }
 
-fn name(number: u32) -> String {
-    format!("{MARK}-{number:06}")
-}
-
 fn account_path(name: &str) -> String {
     format!("/user/1.0/{name}")
-}
-
-fn password(key: &hmac::Key, name: &str) -> String {
-    let mut password = BASE64URL_NOPAD.encode(hmac::sign(key, name.as_bytes()).as_ref());
-    password.truncate(24);
-    password
 }

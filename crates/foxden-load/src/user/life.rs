@@ -120,6 +120,7 @@ impl User {
 
     /// Reads everything again and compares it with what was stored.
     pub async fn audit(&mut self) -> Result<(), Fault> {
+        self.renew().await?;
         if self.expected.is_unsure {
             return Ok(());
         }

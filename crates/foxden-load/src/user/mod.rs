@@ -3,10 +3,13 @@
 //! - [`read`]: requests that read, and the comparison with what was stored
 //! - [`write`]: requests that write
 //! - [`accounts`]: where users come from
+//! - [`login`]: users with accounts, and their tokens; [`credentials`]: names and passwords
 //! - [`life`]: what a user does, from its preparation to the last comparison
 
 pub mod accounts;
+mod credentials;
 mod life;
+pub mod login;
 mod read;
 mod write;
 
@@ -20,9 +23,9 @@ use crate::fault::{Fault, FaultKind};
 use crate::instant::SyncInstant;
 use crate::protocol::Protocol;
 use crate::random::Random;
+use login::Renewal;
 
-/// The collection that marks a made user. It is in no browser.
-pub const MARK: &str = "foxden-load";
+pub use credentials::MARK;
 
 /// A made user.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct User {
     pub random: Random,
     /// What it has stored.
     pub expected: Expected,
+    /// What gets it the next token, where tokens come from a tokenserver.
+    renewal: Option<Renewal>,
     /// Up to when its second browser has seen each collection.
     seen: BTreeMap<String, SyncInstant>,
 }
@@ -47,6 +52,7 @@ impl User {
             client,
             random: Random::new(seed, &[u64::from(number)]),
             expected: Expected::default(),
+            renewal: None,
             seen: BTreeMap::new(),
         }
     }
@@ -64,6 +70,14 @@ impl User {
     /// Reports a fault that does not end what it is in.
     pub fn report(&self, fault: Fault) {
         self.client.recorder().fault(fault);
+    }
+
+    /// Gets a new token where the one in use ends soon.
+    pub async fn renew(&mut self) -> Result<(), Fault> {
+        match &mut self.renewal {
+            Some(renewal) if renewal.is_due() => renewal.renew(&mut self.client).await,
+            _ => Ok(()),
+        }
     }
 
     fn is_modern(&self) -> bool {

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::program::{Folder, Program, SECRET, Start};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::sync_key::OLDSYNC;
+use foxden_test_support::client::wire::{Call, Server};
 
 /// Every step that a scenario can have, on few objects.
 const SCENARIO: &str = r#"
@@ -50,7 +53,9 @@ fn run(program: &Program, folder: &Folder, protocol: &str, more: &[&str]) -> (St
     let (scenario, secret, result) = (path("scenario.toml"), path("secret"), path("result.json"));
     let mut words = vec!["foxden-load", "run", &scenario, "--target", program.url()];
     words.extend(["--protocol", protocol, "--json", &result]);
-    words.extend(["--secret-file", &secret]);
+    if !more.contains(&"--bearer-file") {
+        words.extend(["--secret-file", &secret]);
+    }
     if !more.contains(&"--length") {
         words.extend(["--length", "2s"]);
     }
@@ -96,6 +101,80 @@ fn the_load_tester_finds_no_fault_in_storage_1_1() {
 fn load(words: &[&str]) -> String {
     let words = ["foxden-load"].iter().chain(words);
     format!("{:?}", foxden_load::main(words.map(Into::into)))
+}
+
+/// Users have accounts: they sign up, get tokens from the tokenserver, and are gone after `clean`, accounts and all.
+#[test]
+fn the_load_tester_signs_its_users_up_and_removes_their_accounts() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let (status, result) = run(&program, &folder, "1.5", &["--accounts"]);
+    assert_eq!(status, format!("{:?}", ExitCode::SUCCESS), "{result}");
+    assert_eq!(result["figures"]["faults"], Value::Array(Vec::new()), "{result}");
+    let accounts = || {
+        let listed = Start::on(&folder).run(&["user", "list"]);
+        let text = String::from_utf8(listed.stdout).unwrap();
+        text.matches("@foxden-load.invalid").count()
+    };
+    assert_eq!(accounts(), 4);
+    let secret = folder.path().join("secret").to_str().unwrap().to_owned();
+    let clean = [
+        "clean",
+        "--accounts",
+        "--users",
+        "6",
+        "--target",
+        program.url(),
+        "--secret-file",
+        &secret,
+    ];
+    assert_eq!(load(&clean), format!("{:?}", ExitCode::SUCCESS));
+    assert_eq!(accounts(), 0);
+    program.stop();
+}
+
+/// Users bring access tokens, as those of an account server elsewhere do; their accounts stay.
+#[test]
+fn the_load_tester_takes_access_tokens() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let server = Server::at(program.url());
+    let lines = ["ann@example.org", "ben@example.org"].map(|email| {
+        let browser = Session::sign_up(&server, email, "correct horse").connect("a browser");
+        let token = browser.access_token(OLDSYNC).expect(200).text_of("access_token");
+        format!("{token} {}\n", browser.sync_key.kid)
+    });
+    let bearers = folder.path().join("bearers").to_str().unwrap().to_owned();
+    fs::write(&bearers, lines.concat()).unwrap();
+    let more = ["--bearer-file", &bearers, "--users", "2", "--clean"];
+    let (status, result) = run(&program, &folder, "1.5", &more);
+    assert_eq!(status, format!("{:?}", ExitCode::SUCCESS), "{result}");
+    assert_eq!(result["comparison"]["users"], 2);
+    let many = [
+        "run",
+        "check",
+        "--target",
+        program.url(),
+        "--bearer-file",
+        &bearers,
+        "--users",
+        "3",
+    ];
+    assert_eq!(
+        load(&many),
+        format!("{:?}", ExitCode::FAILURE),
+        "there are two access tokens"
+    );
+    let again = Session::sign_in(&server, "ann@example.org", "correct horse").connect("another browser");
+    let left = again
+        .store()
+        .send(Call::get("/info/collections"))
+        .expect(200)
+        .json();
+    assert_eq!(left, serde_json::json!({}));
+    program.stop();
 }
 
 /// Runs in turn are compared.
