@@ -83,6 +83,13 @@ pub fn day(seconds: i64) -> String {
     format!("{} {} {}", date.day(), date.month(), date.year())
 }
 
+/// The same without its year.
+pub fn short_day(seconds: i64) -> String {
+    let date = date(seconds);
+    let month = date.month().to_string();
+    format!("{}\u{a0}{}", date.day(), &month[..3])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

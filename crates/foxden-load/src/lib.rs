@@ -9,7 +9,7 @@
 //! - [`fault`]: what is wrong with an answer
 //! - [`measure`]: latencies and rates while users act
 //! - [`result`], [`machine`]: what a run found, on which machine; [`summary`]: the same in a few lines
-//! - [`compare`]: recorded runs of several servers side by side
+//! - [`compare`]: recorded runs of several servers side by side; [`trend`]: many over time
 //! - [`threshold`]: limits that a run must keep
 //! - [`view`]: what a run shows while it lasts; [`report`]: its page
 //! - [`instant`], [`random`], [`number`], [`quantity`], [`display`]: times of the protocol, chance, numbers, sizes, their text
@@ -36,6 +36,7 @@ mod scenario;
 mod summary;
 mod target;
 mod threshold;
+mod trend;
 mod user;
 mod view;
 

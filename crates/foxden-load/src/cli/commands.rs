@@ -17,7 +17,7 @@ use crate::scenario::Scenario;
 use crate::scenario::shipped::{self, SHIPPED};
 use crate::threshold::Threshold;
 use crate::view::View;
-use crate::{report, run, summary};
+use crate::{report, run, summary, trend};
 
 /// The exit status of a run that exceeds a limit, or in which the server answered wrongly.
 const EXCEEDED: u8 = 3;
@@ -159,6 +159,17 @@ pub fn alternate(asked: &Alternate) -> Result<ExitCode> {
         .map(|(letter, path)| Side::read(letter, path))
         .collect::<Result<Vec<_>>>()?;
     found(&sides, &asked.found)
+}
+
+/// `foxden-load trend`.
+pub fn trend(folder: &Path, to: Option<&Path>) -> Result<ExitCode> {
+    let trends = trend::read(folder)?;
+    if let Some(path) = to {
+        let page = report::trends::page(&trends)?;
+        fs::write(path, page).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    print(&trend::text(&trends))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `foxden-load clean`.

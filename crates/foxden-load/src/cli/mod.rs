@@ -49,6 +49,14 @@ enum Command {
     Compare(Compare),
     /// Runs a scenario against several servers in turn, again and again, and compares them
     Alternate(Alternate),
+    /// Looks at many recorded runs over time: where they became faster or slower for good
+    Trend {
+        /// The folder with the files that `run --json` wrote
+        results: PathBuf,
+        /// Writes a page that shows what was found; it needs no other file
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
     /// Removes made users and all that they have stored
     Clean(Clean),
 }
@@ -213,6 +221,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Show { result, report } => commands::show(&result, report.as_deref()),
         Command::Compare(compare) => commands::compare(&compare),
         Command::Alternate(alternate) => commands::alternate(&alternate),
+        Command::Trend { results, report } => commands::trend(&results, report.as_deref()),
         Command::Clean(clean) => commands::clean(&clean),
     };
     done.unwrap_or_else(|error| {

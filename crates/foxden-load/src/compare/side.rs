@@ -77,7 +77,7 @@ impl Side {
 }
 
 /// The files `*.json` of a folder.
-fn results(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn results(folder: &Path) -> Result<Vec<PathBuf>> {
     let cannot = || format!("{} cannot be read", folder.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(cannot)? {

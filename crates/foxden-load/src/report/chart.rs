@@ -18,7 +18,7 @@ use crate::number::fraction;
 /// The width and height of the coordinates. The picture is stretched to its place.
 const SIZE: (u32, u32) = (2000, 600);
 /// The last of the coordinates, at which an axis ends.
-const LAST: (u32, u32) = (SIZE.0 - 1, SIZE.1 - 1);
+pub const LAST: (u32, u32) = (SIZE.0 - 1, SIZE.1 - 1);
 /// The most columns that show their values under the pointer.
 const MOST_COLUMNS: usize = 60;
 /// The parts of the vertical axis.

@@ -1,6 +1,6 @@
 //! Pages: one file each, nothing fetched from anywhere.
 //!
-//! - this file: the page of a run; [`comparison`]: that of several runs side by side
+//! - this file: the page of a run; [`comparison`]: that of several runs side by side; [`trends`]: that of many over time
 //! - [`sentences`]: what the page of a run says in words
 //! - [`chart`], [`charts`], [`load`], [`percentiles`], [`scale`]: its pictures
 
@@ -11,6 +11,7 @@ mod load;
 mod percentiles;
 mod scale;
 mod sentences;
+pub mod trends;
 
 use anyhow::Result;
 use askama::Template;

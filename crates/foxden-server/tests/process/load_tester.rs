@@ -177,7 +177,7 @@ fn the_load_tester_takes_access_tokens() {
     program.stop();
 }
 
-/// Runs in turn are compared.
+/// Runs in turn are compared, and followed over time.
 #[test]
 fn the_load_tester_compares_runs_made_in_turn() {
     let _turn = crate::turn();
@@ -219,6 +219,11 @@ fn the_load_tester_compares_runs_made_in_turn() {
         format!("{:?}", ExitCode::SUCCESS)
     );
     assert_eq!(fs::read_to_string(&again).unwrap(), written);
+    assert_eq!(
+        load(&["trend", &first, "--report", &again]),
+        format!("{:?}", ExitCode::SUCCESS)
+    );
+    assert!(fs::read_to_string(&again).unwrap().contains("No step"));
     program.stop();
 }
 
