@@ -4,6 +4,7 @@
 //! - [`cli`]: the command line
 //! - [`scenario`]: what users do, in TOML
 //! - [`plan`], [`run`]: a run, from the first user to the last comparison
+//! - [`spread`]: a run by several machines
 //! - [`user`]: a made user; [`expected`]: what it has stored; [`content`]: its objects
 //! - [`client`], [`protocol`], [`target`]: requests and answers
 //! - [`fault`]: what is wrong with an answer
@@ -12,6 +13,7 @@
 //! - [`compare`]: recorded runs of several servers side by side; [`trend`]: many over time
 //! - [`threshold`]: limits that a run must keep
 //! - [`view`]: what a run shows while it lasts; [`report`]: its page
+//! - [`secret`]: secrets in files
 //! - [`instant`], [`random`], [`number`], [`quantity`], [`display`]: times of the protocol, chance, numbers, sizes, their text
 
 mod cli;
@@ -33,6 +35,8 @@ mod report;
 mod result;
 mod run;
 mod scenario;
+mod secret;
+mod spread;
 mod summary;
 mod target;
 mod threshold;

@@ -7,6 +7,7 @@ use crate::client::Server;
 use crate::measure::recorder::Recorder;
 use crate::result::Settings;
 use crate::scenario::Scenario;
+use crate::spread::message::Share;
 use crate::user::accounts::{Accounts, Identity};
 
 /// What is asked for.
@@ -18,6 +19,8 @@ pub struct Plan {
     pub text: String,
     /// How many they are.
     pub users: u32,
+    /// The number of the first of them: above zero where workers share the users of a run.
+    pub first: u32,
     /// How many of them act, one cycle after the other; all in the only one where this is empty.
     pub cycles: Vec<u32>,
     /// The time between operations that was asked for in place of the scenario's.
@@ -51,6 +54,11 @@ impl Plan {
         )
     }
 
+    /// The numbers of the users.
+    pub fn numbers(&self) -> std::ops::Range<u32> {
+        self.first..self.first + self.users
+    }
+
     /// How many users act in each cycle.
     pub fn parts(&self) -> Vec<u32> {
         match &self.cycles[..] {
@@ -62,6 +70,31 @@ impl Plan {
     /// How long a cycle lasts.
     pub fn part_length(&self) -> Duration {
         self.warm_up + self.length
+    }
+
+    /// All of it, to be shared by workers.
+    pub fn share(&self) -> Share {
+        let first_uid = match &self.identity {
+            Identity::Secret { first_uid, .. } => *first_uid,
+            Identity::Passwords { .. } | Identity::Accounts { .. } | Identity::Bearers(_) => 0,
+        };
+        Share {
+            scenario: self.text.clone(),
+            target: self.server.target.to_string(),
+            protocol: self.identity.protocol(),
+            login: self.identity.login(),
+            first_uid,
+            first: self.first,
+            users: self.users,
+            all_users: self.users,
+            every: self.every.map(|every| every.as_secs_f64()),
+            rate: self.rate,
+            length: self.length.as_secs_f64(),
+            warm_up: self.warm_up.as_secs_f64(),
+            ramp: self.ramp.as_secs_f64(),
+            seed: self.seed,
+            timeout: self.server.timeout.as_secs_f64(),
+        }
     }
 
     /// What is written down of it, with what the server says of its version.

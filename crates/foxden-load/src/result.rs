@@ -33,6 +33,9 @@ pub struct RunResult {
     /// What was measured in each cycle, where there were several.
     #[serde(default)]
     pub cycles: Vec<Cycle>,
+    /// The workers that made the load, where there were any.
+    #[serde(default)]
+    pub workers: Vec<Worker>,
     /// What the server's process used, where it was told.
     pub server: Option<ServerUse>,
     /// What was compared, and found as it was stored.
@@ -232,6 +235,21 @@ pub struct Cycle {
     pub faults: u64,
 }
 
+/// One of several machines or processes that made the load together.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Worker {
+    /// Where it is.
+    pub address: String,
+    /// Its machine.
+    pub machine: Machine,
+    /// How many users it had.
+    pub users: u32,
+    /// How many requests it measured.
+    pub requests: u64,
+    /// Why nothing of it is in the figures, where it failed.
+    pub failure: Option<String>,
+}
+
 /// What the server's process used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerUse {
@@ -280,6 +298,7 @@ impl RunResult {
             machine,
             figures,
             cycles: Vec::new(),
+            workers: Vec::new(),
             server: None,
             comparison: Comparison::default(),
             is_cut: false,

@@ -20,6 +20,14 @@ pub fn text(result: &RunResult) -> String {
     if result.is_cut {
         line("The run was ended before its time.".to_owned());
     }
+    for worker in &result.workers {
+        if let Some(why) = &worker.failure {
+            line(format!(
+                "The worker at {} with {} users is lost: {why}",
+                worker.address, worker.users
+            ));
+        }
+    }
     line(format!(
         "{} requests in {} s: {} a second, {} a second",
         thousands(figures.requests),

@@ -41,6 +41,23 @@ impl View {
         self.end();
     }
 
+    /// Workers are awaited.
+    pub fn gathering(&mut self, here: usize, all: usize) {
+        if here > 0 {
+            self.count("Waiting for workers", here, all.max(here + 1));
+        }
+    }
+
+    /// Users of workers act.
+    pub fn spread(&mut self, at: Duration, all: Duration, requests: u64, faults: u64) {
+        if self.is_due() {
+            let (done, whole) = (at.as_secs(), all.as_secs());
+            self.write(&[format!(
+                "{done} of {whole} s: {requests} requests, {faults} faults"
+            )]);
+        }
+    }
+
     /// Users are being filled.
     pub fn preparing(&mut self, done: usize, all: u32) {
         self.count("Preparing users", done, usize::try_from(all).unwrap_or_default());

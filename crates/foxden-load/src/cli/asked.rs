@@ -1,7 +1,5 @@
 //! A plan from what was asked for on the command line.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +11,8 @@ use crate::plan::Plan;
 use crate::protocol::Protocol;
 use crate::scenario::shipped;
 use crate::scenario::{MOST_USERS, Scenario};
+use crate::secret;
+use crate::spread::message::Share;
 use crate::target::Target;
 use crate::user::accounts::Identity;
 use crate::user::login;
@@ -123,6 +123,7 @@ impl Wanted {
             scenario: self.scenario.clone(),
             text: self.text.clone(),
             users: self.users,
+            first: 0,
             cycles: self.cycles.clone(),
             every: self.every,
             length: self.length,
@@ -135,6 +136,52 @@ impl Wanted {
             server: server(target, access)?,
         })
     }
+}
+
+/// The plan of a worker with this share. How users show who they are, it knows itself.
+pub fn plan_of(share: &Share, access: &Access) -> Result<Plan> {
+    ensure!(
+        share.protocol == access.protocol,
+        "--protocol: the run speaks {}",
+        share.protocol
+    );
+    let seconds =
+        |value: f64| Duration::try_from_secs_f64(value).context("the coordinator gives a time that is none");
+    let mut scenario = Scenario::read(&share.scenario).context("the scenario of the coordinator")?;
+    let every = share.every.map(seconds).transpose()?;
+    if let Some(every) = every {
+        scenario.set_every(every);
+    }
+    if let Some(rate) = share.rate {
+        scenario.set_rate(rate, share.all_users);
+    }
+    let (length, warm_up) = (seconds(share.length)?, seconds(share.warm_up)?);
+    check_users(share.users)?;
+    ensure!(
+        length + warm_up <= MOST_LENGTH && scenario.objects(share.users) <= MOST_OBJECTS,
+        "the coordinator asks for more than a run may do"
+    );
+    let identity = identity(access, share.first_uid)?;
+    ensure!(
+        identity.login() == share.login,
+        "users of the run show in another way who they are: see --accounts and --bearer-file"
+    );
+    Ok(Plan {
+        scenario,
+        text: share.scenario.clone(),
+        users: share.users,
+        first: share.first,
+        cycles: Vec::new(),
+        every,
+        length,
+        warm_up,
+        ramp: seconds(share.ramp)?,
+        rate: share.rate,
+        process: None,
+        seed: share.seed,
+        identity,
+        server: server(&share.target, access)?,
+    })
 }
 
 fn check_users(users: u32) -> Result<()> {
@@ -170,19 +217,10 @@ fn identity(access: &Access, first_uid: u64) -> Result<Identity> {
         return Ok(Identity::Bearers(login::read(path)?));
     }
     let path = access.secret_file.as_ref().context("--secret-file is missing")?;
-    let secret = secret("--secret-file", path)?;
+    let secret = secret::read("--secret-file", path)?;
     Ok(match (access.protocol, access.accounts) {
         (Protocol::V1_1, _) => Identity::Passwords { secret },
         (Protocol::V1_5, true) => Identity::Accounts { secret },
         (Protocol::V1_5, false) => Identity::Secret { secret, first_uid },
     })
-}
-
-/// The secret in the file of this option.
-fn secret(option: &str, path: &Path) -> Result<String> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{option}: {} cannot be read", path.display()))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    ensure!(!secret.is_empty(), "{option}: {} is empty", path.display());
-    Ok(secret.to_owned())
 }

@@ -5,16 +5,23 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use tokio::net::TcpListener;
 
 use super::asked::Wanted;
-use super::{Alternate, Clean, Compare, Found, Run};
+use super::{Alternate, Clean, Compare, Found, Run, Spread, Worker, asked};
 use crate::compare::side::Side;
 use crate::compare::{self, Against, Comparison};
+use crate::plan::Plan;
 use crate::result::RunResult;
 use crate::run::alternate::{self, Turn};
 use crate::scenario::Scenario;
 use crate::scenario::shipped::{self, SHIPPED};
+use crate::spread::coordinator::{self, Task};
+use crate::spread::message::Share;
+use crate::spread::seal::Seal;
+use crate::spread::worker::{self, Line};
+use crate::target::Target;
 use crate::threshold::Threshold;
 use crate::view::View;
 use crate::{report, run, summary, trend};
@@ -23,6 +30,8 @@ use crate::{report, run, summary, trend};
 const EXCEEDED: u8 = 3;
 /// The most turns of each server.
 const MOST_TURNS: u32 = 1000;
+/// The most workers of a run.
+const MOST_WORKERS: u32 = 500;
 
 /// `foxden-load run`.
 pub fn run(asked: &Run) -> Result<ExitCode> {
@@ -38,7 +47,10 @@ pub fn run(asked: &Run) -> Result<ExitCode> {
     let (first, again) = (plan()?, plan()?);
     let result = runtime()?.block_on(async {
         let mut view = View::new();
-        let result = run::run(first, &mut view).await?;
+        let result = match asked.spread.workers {
+            Some(workers) => coordinate(&asked.spread, workers, &first, &mut view).await?,
+            None => run::run(first, &mut view).await?,
+        };
         if asked.clean {
             run::clean(again, &mut view).await?;
         }
@@ -50,6 +62,38 @@ pub fn run(asked: &Run) -> Result<ExitCode> {
     write_report(&result, asked.report.as_deref())?;
     print(&summary::text(&result))?;
     verdict(&result, &asked.fail_if)
+}
+
+/// Lets workers carry out the plan.
+async fn coordinate(asked: &Spread, workers: u32, plan: &Plan, view: &mut View) -> Result<RunResult> {
+    ensure!(
+        (1..=plan.users.min(MOST_WORKERS)).contains(&workers),
+        "--workers: {workers} is not from 1 to {MOST_WORKERS}, or there are fewer users"
+    );
+    let path = asked
+        .shared_secret_file
+        .as_ref()
+        .context("--shared-secret-file is missing")?;
+    let seal = Seal::read(path)?;
+    let listener = TcpListener::bind(asked.listen)
+        .await
+        .with_context(|| format!("--listen: {}", asked.listen))?;
+    let task = Task {
+        workers: usize::try_from(workers)?,
+        whole: plan.share(),
+        settings: plan.settings(None),
+        process: plan.process,
+    };
+    coordinator::run(listener, seal, task, view).await
+}
+
+/// `foxden-load worker`.
+pub fn worker(asked: &Worker) -> Result<ExitCode> {
+    let target = Target::read(&asked.coordinator).map_err(|error| anyhow!("--coordinator: {error}"))?;
+    let line = Line::new(target, Seal::read(&asked.shared_secret_file)?)?;
+    let plan = |share: &Share| asked::plan_of(share, &asked.access);
+    runtime()?.block_on(worker::work(line, plan, &mut View::new()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The exit status of a run. An answer that is wrong is a failure without being asked for.

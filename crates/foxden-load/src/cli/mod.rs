@@ -8,6 +8,7 @@ mod commands;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,6 +50,8 @@ enum Command {
     Compare(Compare),
     /// Runs a scenario against several servers in turn, again and again, and compares them
     Alternate(Alternate),
+    /// Makes a part of the load of a run on another machine, which was begun with --workers
+    Worker(Worker),
     /// Looks at many recorded runs over time: where they became faster or slower for good
     Trend {
         /// The folder with the files that `run --json` wrote
@@ -138,6 +141,8 @@ struct Run {
     /// latency against load
     #[arg(long, value_delimiter = ',', value_name = "USERS", conflicts_with_all = ["users", "rate"])]
     cycles: Vec<u32>,
+    #[command(flatten)]
+    spread: Spread,
     /// The id of the server's process on this machine: its processor time and memory are in the report
     #[arg(long)]
     server_pid: Option<u32>,
@@ -153,6 +158,37 @@ struct Run {
     /// Removes the made users after the run
     #[arg(long)]
     clean: bool,
+}
+
+/// Other machines that make the load.
+#[derive(Debug, Args)]
+struct Spread {
+    /// Lets so many workers (foxden-load worker) make the load; their reports are awaited at --listen
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "shared_secret_file",
+        conflicts_with = "cycles"
+    )]
+    workers: Option<u32>,
+    /// The address for workers
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7700")]
+    listen: SocketAddr,
+    /// A file with any secret, which the workers have, too
+    #[arg(long, value_name = "FILE")]
+    shared_secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Worker {
+    /// The address at which the run waits for workers, such as <http://192.0.2.1:7700>
+    #[arg(long)]
+    coordinator: String,
+    /// A file with the secret that the run and its workers share
+    #[arg(long, value_name = "FILE")]
+    shared_secret_file: PathBuf,
+    #[command(flatten)]
+    access: Access,
 }
 
 #[derive(Debug, Args)]
@@ -221,6 +257,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Show { result, report } => commands::show(&result, report.as_deref()),
         Command::Compare(compare) => commands::compare(&compare),
         Command::Alternate(alternate) => commands::alternate(&alternate),
+        Command::Worker(worker) => commands::worker(&worker),
         Command::Trend { results, report } => commands::trend(&results, report.as_deref()),
         Command::Clean(clean) => commands::clean(&clean),
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::latency::Latencies;
+use super::latency::{Latencies, LatencySummary};
 use super::recorder::Samples;
 use crate::fault::{Fault, FaultKind};
 use crate::number::{fraction, ratio};
@@ -185,6 +185,14 @@ impl Measurement {
             faults: interval.faults,
             is_warm_up: at < self.warm_up.as_secs_f64(),
         }
+    }
+
+    /// The latencies of each part of the timeline.
+    pub fn timeline(&self) -> Vec<LatencySummary> {
+        self.timeline
+            .iter()
+            .map(|interval| interval.response.summary())
+            .collect()
     }
 
     /// All faults until now.

@@ -46,6 +46,39 @@ impl Figures {
     }
 }
 
+/// Figures with the latencies of each part of their timeline.
+pub type WithTimeline = (Figures, Vec<LatencySummary>);
+
+impl Figures {
+    /// Parts that were measured at once.
+    pub fn at_once(parts: &[WithTimeline]) -> Self {
+        let figures: Vec<Self> = parts.iter().map(|(part, _)| part.clone()).collect();
+        let seconds = figures.iter().map(|part| part.seconds).fold(0.0, f64::max);
+        let most = parts.iter().map(|(_, timeline)| timeline.len()).max();
+        let point = |number: usize| {
+            let points = figures.iter().filter_map(|part| part.timeline.get(number));
+            let latencies = parts.iter().filter_map(|(_, timeline)| timeline.get(number));
+            let latencies = LatencySummary::merged(latencies);
+            let first = points.clone().next()?;
+            Some(Point {
+                at: first.at,
+                rate: points.clone().map(|point| point.rate).sum(),
+                bytes: points.clone().map(|point| point.bytes).sum(),
+                p50: latencies.p50,
+                p90: latencies.p90,
+                p99: latencies.p99,
+                most: latencies.most,
+                faults: points.map(|point| point.faults).sum(),
+                is_warm_up: first.is_warm_up,
+            })
+        };
+        Self {
+            timeline: (0..most.unwrap_or_default()).filter_map(point).collect(),
+            ..Self::merged(&figures, seconds)
+        }
+    }
+}
+
 fn pair<'a>(parts: impl Iterator<Item = &'a Pair> + Clone) -> Pair {
     Pair {
         service: LatencySummary::merged(parts.clone().map(|part| &part.service)),
@@ -138,5 +171,15 @@ mod tests {
         assert_eq!(merged.faults[0].count, 3);
         let times: Vec<f64> = merged.timeline.iter().map(|point| point.at).collect();
         assert!((times[1] - 15.0).abs() < 1e-9 && times.len() == 2, "{times:?}");
+    }
+    #[test]
+    fn parts_at_once_add_up() {
+        let timeline = |part: &Figures| vec![part.all.response.clone()];
+        let (one, other) = (part(1..=100, 0), part(101..=200, 0));
+        let merged = Figures::at_once(&[(one.clone(), timeline(&one)), (other.clone(), timeline(&other))]);
+        assert!((merged.rate - 20.0).abs() < 1e-9 && (merged.seconds - 10.0).abs() < 1e-9);
+        assert_eq!(merged.timeline.len(), 1);
+        assert!((merged.timeline[0].rate - 14.0).abs() < 1e-9);
+        assert_eq!(merged.timeline[0].most, 200_000_000);
     }
 }

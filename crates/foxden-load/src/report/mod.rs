@@ -18,10 +18,10 @@ use askama::Template;
 use data_encoding::BASE64;
 use ring::digest::{SHA256, digest};
 
-use crate::display::{bytes, milliseconds, rate, seconds, thousands};
+use crate::display::{bytes, count, milliseconds, rate, seconds, thousands};
 use crate::fault::Fault;
 use crate::number::{fraction, ratio, whole};
-use crate::result::{ByName, RunResult};
+use crate::result::{ByName, RunResult, Worker};
 use chart::Chart;
 use sentences::{Notice, Tile};
 
@@ -226,6 +226,7 @@ fn run(result: &RunResult) -> Facts {
                 seconds(settings.warm_up)
             ),
         ),
+        ("Load made by", load(result)),
         ("Seed", settings.seed.to_string()),
         (
             "Longest wait",
@@ -237,4 +238,25 @@ fn run(result: &RunResult) -> Facts {
         ),
         ("Latencies", sentences::corrected(result)),
     ]
+}
+
+/// Who made the load.
+fn load(result: &RunResult) -> String {
+    match &result.workers[..] {
+        [] => "one process".to_owned(),
+        workers => {
+            let of = |worker: &Worker| {
+                let requests = worker.failure.as_ref().map_or_else(
+                    || format!("{} requests", thousands(worker.requests)),
+                    |_| "lost".to_owned(),
+                );
+                format!(
+                    "{} ({}, {requests})",
+                    worker.address,
+                    count(u64::from(worker.users), "user")
+                )
+            };
+            workers.iter().map(of).collect::<Vec<_>>().join(", ")
+        }
+    }
 }

@@ -188,6 +188,17 @@ pub fn notices(result: &RunResult) -> Vec<Notice> {
             text: meaning(fault.kind).to_owned(),
         });
     }
+    for worker in result.workers.iter().filter(|worker| worker.failure.is_some()) {
+        notices.push(Notice {
+            class: "n-warn",
+            title: format!("The worker at {} is lost", worker.address),
+            text: format!(
+                "Nothing of its {} is in the figures: {}.",
+                count(u64::from(worker.users), "user"),
+                worker.failure.as_deref().unwrap_or_default()
+            ),
+        });
+    }
     if result.figures.dropped > 0 {
         notices.push(Notice {
             class: "n-bad",
@@ -292,10 +303,14 @@ pub fn command(result: &RunResult) -> String {
         LoginKind::Accounts => "--secret-file FILE --accounts",
         LoginKind::Bearers => "--bearer-file FILE",
     };
+    let workers = match result.workers.len() {
+        0 => String::new(),
+        some => format!(" --workers {some} --shared-secret-file FILE"),
+    };
     let is_local = result.machine.is_shared;
     let confirmed = if is_local { "" } else { " --yes-this-is-my-server" };
     format!(
-        "foxden-load run {} --target {} --protocol {} {login} {users} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{confirmed}",
+        "foxden-load run {} --target {} --protocol {} {login} {users} --length {}s --warm-up {}s --seed {}{every}{rate}{ramp}{workers}{confirmed}",
         settings.scenario,
         settings.target,
         settings.protocol,

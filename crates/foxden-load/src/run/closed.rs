@@ -56,7 +56,7 @@ async fn act(plan: Arc<Plan>, mut user: User, start: Instant, mut stopped: watch
     let scenario = &plan.scenario;
     let is_unpaced = scenario.is_unpaced();
     // Not all at once: the first one at any point of its first pause.
-    let before = ratio(f64::from(user.ordinal()), f64::from(plan.users));
+    let before = ratio(f64::from(user.ordinal() - plan.first), f64::from(plan.users));
     let mut planned =
         start + plan.ramp.mul_f64(before) + scenario.pause(&user.random).mul_f64(user.random.unit());
     let mut faults = 0;

@@ -18,6 +18,8 @@ use foxden_model::{Clock, SystemClock};
 
 use crate::client::{Authorization, Call, Client};
 use crate::machine;
+use crate::measure::latency::LatencySummary;
+use crate::measure::process::Process;
 use crate::measure::recorder::Recorder;
 use crate::plan::Plan;
 use crate::protocol::RequestKind;
@@ -34,23 +36,9 @@ const AUDIT: Duration = Duration::from_secs(60);
 
 /// Carries out a plan.
 pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
-    let recorder = Arc::new(Recorder::new());
-    let accounts = Arc::new(plan.accounts(&recorder));
-    let plan = Arc::new(plan);
-    let server = version(&plan, &recorder).await;
-    let began = SystemClock.seconds();
-    let users = fill(&plan, &accounts, view).await?;
-    let mut ran = parts::all(&plan, users, &recorder, view).await?;
-    let in_run = recorder.compared();
-    let audited = audit(ran.users, view).await;
-    let last = ran.parts.last_mut();
-    let last = last.expect("a plan has at least one part");
-    last.measurement.add(recorder.take(), last.ended);
-    let comparison = Comparison {
-        in_run,
-        after: recorder.compared() - in_run,
-        users: audited,
-    };
+    let prepared = prepare(plan, view, &mut |_| {}).await?;
+    let plan = Arc::clone(&prepared.plan);
+    let ran = act(prepared, view, &mut |_, _| {}).await?;
     let parts: Vec<(f64, Figures)> = ran.parts.iter().map(Part::figures).collect();
     let figures = Figures::in_turn(&parts);
     let used = ran
@@ -66,15 +54,101 @@ pub async fn run(plan: Plan, view: &mut View) -> Result<RunResult> {
     });
     Ok(RunResult {
         server: used,
-        comparison,
+        comparison: ran.comparison,
         is_cut: ran.is_cut,
         cycles: cycles.collect(),
-        ..RunResult::new(began, plan.settings(server), machine, figures)
+        ..RunResult::new(ran.began, plan.settings(ran.server), machine, figures)
+    })
+}
+
+/// Users that can begin.
+#[derive(Debug)]
+pub struct Prepared {
+    plan: Arc<Plan>,
+    recorder: Arc<Recorder>,
+    users: Vec<User>,
+    /// What the server says of its version.
+    server: Option<String>,
+    began: i64,
+}
+
+/// What users did.
+#[derive(Debug)]
+pub struct Ran {
+    parts: Vec<Part>,
+    process: Option<Process>,
+    began: i64,
+    /// What the server says of its version.
+    pub server: Option<String>,
+    /// What was compared.
+    pub comparison: Comparison,
+    /// The run was ended before its time.
+    pub is_cut: bool,
+}
+
+impl Ran {
+    /// The figures of all cycles.
+    pub fn figures(&self) -> Figures {
+        let parts: Vec<(f64, Figures)> = self.parts.iter().map(Part::figures).collect();
+        Figures::in_turn(&parts)
+    }
+
+    /// The latencies of each part of the timeline.
+    pub fn timeline(&self) -> Vec<LatencySummary> {
+        self.parts
+            .iter()
+            .flat_map(|part| part.measurement.timeline())
+            .collect()
+    }
+}
+
+/// Fills the stores of all users, and tells how many are filled.
+pub async fn prepare(plan: Plan, view: &mut View, tell: &mut impl FnMut(usize)) -> Result<Prepared> {
+    let recorder = Arc::new(Recorder::new());
+    let accounts = Arc::new(plan.accounts(&recorder));
+    let plan = Arc::new(plan);
+    let server = version(&plan, &recorder).await;
+    let began = SystemClock.seconds();
+    let users = fill(&plan, &accounts, view, tell).await?;
+    Ok(Prepared {
+        plan,
+        recorder,
+        users,
+        server,
+        began,
+    })
+}
+
+/// Lets the users act, tells of requests and faults until now, and reads everything again at the end.
+pub async fn act(prepared: Prepared, view: &mut View, tell: &mut impl FnMut(u64, u64)) -> Result<Ran> {
+    let Prepared { plan, recorder, .. } = prepared;
+    let mut acted = parts::all(&plan, prepared.users, &recorder, view, tell).await?;
+    let in_run = recorder.compared();
+    let audited = audit(acted.users, view).await;
+    let last = acted.parts.last_mut();
+    let last = last.expect("a plan has at least one part");
+    last.measurement.add(recorder.take(), last.ended);
+    Ok(Ran {
+        parts: acted.parts,
+        process: acted.process,
+        began: prepared.began,
+        server: prepared.server,
+        comparison: Comparison {
+            in_run,
+            after: recorder.compared() - in_run,
+            users: audited,
+        },
+        is_cut: acted.is_cut,
     })
 }
 
 /// Fills the stores of all users.
-async fn fill(plan: &Arc<Plan>, accounts: &Arc<Accounts>, view: &mut View) -> Result<Vec<User>> {
+async fn fill(
+    plan: &Arc<Plan>,
+    accounts: &Arc<Accounts>,
+    view: &mut View,
+    tell: &mut impl FnMut(usize),
+) -> Result<Vec<User>> {
     let all = plan.users;
     let work = {
         let (plan, accounts) = (Arc::clone(plan), Arc::clone(accounts));
@@ -91,10 +165,11 @@ async fn fill(plan: &Arc<Plan>, accounts: &Arc<Accounts>, view: &mut View) -> Re
     };
     let mut users = Vec::with_capacity(usize::try_from(all).unwrap_or_default());
     let mut fault = None;
-    let done = crowd::each(0..plan.users, AT_ONCE, Duration::MAX, work, |done| match done {
+    let done = crowd::each(plan.numbers(), AT_ONCE, Duration::MAX, work, |done| match done {
         Ok(user) => {
             users.push(user);
             view.preparing(users.len(), all);
+            tell(users.len());
             true
         }
         Err(error) => {
@@ -169,7 +244,7 @@ pub async fn clean(plan: Plan, view: &mut View) -> Result<u32> {
     };
     let (mut seen, mut removed) = (0, 0);
     let mut fault = None;
-    crowd::each(0..plan.users, AT_ONCE, Duration::MAX, work, |done| match done {
+    crowd::each(plan.numbers(), AT_ONCE, Duration::MAX, work, |done| match done {
         Ok(owner) => {
             seen += 1;
             removed += u32::from(owner == Owner::Made);

@@ -48,12 +48,13 @@ impl Part {
     }
 }
 
-/// Lets the users act.
+/// Lets the users act, and tells of requests and faults until now.
 pub async fn all(
     plan: &Arc<Plan>,
     mut users: Vec<User>,
     recorder: &Arc<Recorder>,
     view: &mut View,
+    tell: &mut impl FnMut(u64, u64),
 ) -> Result<Acted> {
     let all = plan.parts();
     let whole = plan.part_length() * u32::try_from(all.len()).unwrap_or(u32::MAX);
@@ -79,6 +80,7 @@ pub async fn all(
             if let Some(process) = &mut process {
                 process.look(first.elapsed());
             }
+            tell(measurement.requests(), measurement.faults());
             view.running(plan, count, &measurement, start.elapsed());
         }
         let ended = start.elapsed();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
 mod server;
+mod spread;
 
 use std::fs;
 use std::path::PathBuf;
