@@ -101,7 +101,7 @@ impl Two {
 
     /// The epoch whose entries may be read; zero for none.
     async fn epoch_in_use(&self) -> i64 {
-        let query = "SELECT CASE WHEN phase = 2 THEN epoch ELSE 0 END FROM sync_cache";
+        let query = "SELECT COALESCE(MAX(epoch), 0) FROM sync_cache WHERE phase = 2";
         self.namespace.number(query).await
     }
 

@@ -1,7 +1,6 @@
 //! Two nodes: the assignment of users, and the move of a user to another node.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use super::first::fill;
 use super::servers::{ANN, PASSWORD, TestServers, Topology};
@@ -66,13 +65,7 @@ fn a_moved_user_keeps_all_data() {
         account::storage_location(&servers.server(), &laptop.name()),
         StorageLocation::At(new.clone())
     );
-    let begin = Instant::now();
-    while laptop.node().collections("").is_ok() {
-        assert!(
-            begin.elapsed() < Duration::from_secs(10),
-            "the old node still serves"
-        );
-    }
+    crate::nodes::eventually(|| laptop.node().collections("").is_err());
     let amid = telephone.node().list("/storage/bookmarks?full=1");
     assert_eq!(amid.err(), Some(Stop::Reassigned), "as it would be amid a sync");
 
