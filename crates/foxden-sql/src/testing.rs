@@ -2,14 +2,17 @@
 //!
 //! `FOXDEN_TEST_POSTGRES` and `FOXDEN_TEST_MARIADB` hold URLs of servers whose users may create schemas and databases.
 
+mod connection;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread::JoinHandle;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tokio::sync::oneshot;
+
+use connection::Open;
 
 /// A server for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl TestServer {
             Self::Postgres => format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}"),
             Self::Mariadb => format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}"),
         };
-        run(self, &base, &create).await;
+        connection::run(self, &base, create).await;
         let (server, query) = base.split_once('?').unwrap_or((&base, ""));
         let url = match self {
             Self::Postgres => format!("{server}?search_path={name}&{query}"),
@@ -221,7 +224,7 @@ impl TestNamespace {
                 self.name
             ),
         };
-        let mut tables = names(self.server, &self.base, &list).await;
+        let mut tables = connection::column(self.server, &self.base, list).await;
         tables.retain(|table| !kept.contains(&table.as_str()));
         if tables.is_empty() {
             return;
@@ -248,11 +251,12 @@ impl TestNamespace {
             TestServer::Mariadb => {
                 let deletes = tables.join("; DELETE FROM ");
                 format!(
-                    "SET foreign_key_checks = 0; START TRANSACTION; DELETE FROM {deletes}; {reset}; COMMIT"
+                    "SET foreign_key_checks = 0; START TRANSACTION; DELETE FROM {deletes}; {reset}; COMMIT;
+                    SET foreign_key_checks = 1"
                 )
             }
         };
-        self.run(&empty).await;
+        connection::run(self.server, &self.base, self.within(&empty)).await;
     }
 
     /// Its URL, for [`crate::ServerUrl`].
@@ -271,11 +275,15 @@ impl TestNamespace {
     ///
     /// If one of them fails.
     pub async fn run(&self, statements: &str) {
-        let text = match self.server {
+        run(self.server, &self.base, &self.within(statements)).await;
+    }
+
+    fn within(&self, statements: &str) -> String {
+        match self.server {
             TestServer::Postgres => format!("SET search_path = {}; {statements}", self.name),
-            TestServer::Mariadb => format!("USE {}; {statements}", self.name),
-        };
-        run(self.server, &self.base, &text).await;
+            // A move waits for others that have its database open, as a kept connection would.
+            TestServer::Mariadb => format!("USE {}; {statements}; USE information_schema", self.name),
+        }
     }
 }
 
@@ -286,31 +294,10 @@ impl TestNamespace {
     ///
     /// If the query fails or returns no row.
     pub async fn number(&self, query: &str) -> i64 {
-        match self.server {
-            TestServer::Postgres => {
-                let base = self.base.split_once('?').map_or(&*self.base, |(base, _)| base);
-                let mut connection = sqlx::PgConnection::connect(base)
-                    .await
-                    .expect("the server answers");
-                let path = format!("SET search_path = {}", self.name);
-                let set = connection.execute(sqlx::raw_sql(AssertSqlSafe(path))).await;
-                set.expect("the namespace is there");
-                let row = connection
-                    .fetch_one(sqlx::query(AssertSqlSafe(query.to_owned())))
-                    .await;
-                row.expect("the query is right").get(0)
-            }
-            TestServer::Mariadb => {
-                let base = self.url.split_once('?').map_or(&*self.url, |(base, _)| base);
-                let mut connection = sqlx::MySqlConnection::connect(base)
-                    .await
-                    .expect("the server answers");
-                let row = connection
-                    .fetch_one(sqlx::query(AssertSqlSafe(query.to_owned())))
-                    .await;
-                row.expect("the query is right").get(0)
-            }
-        }
+        let query = self.within(query);
+        let numbers = connection::column(self.server, &self.base, query).await;
+        let number = numbers.first().expect("the query returns a row");
+        number.parse().expect("it is a number")
     }
 }
 
@@ -368,45 +355,8 @@ impl Drop for TestNamespace {
     fn drop(&mut self) {
         let (server, base) = (self.server, self.base.clone());
         let statement = server.drop_text(&self.name);
-        let dropped = std::panic::catch_unwind(|| block_on(run(server, &base, &statement)));
+        let dropped = std::panic::catch_unwind(|| block_on(connection::run(server, &base, statement)));
         assert!(dropped.is_ok() || std::thread::panicking(), "{} stays", self.name);
-    }
-}
-
-/// A connection past everything else.
-enum Open {
-    Postgres(sqlx::PgConnection),
-    Mariadb(sqlx::MySqlConnection),
-}
-
-impl Open {
-    /// Connects, and runs statements.
-    async fn begin(server: TestServer, base: &str, statements: String) -> Self {
-        let base = base.split_once('?').map_or(base, |(base, _)| base);
-        let statements = sqlx::raw_sql(AssertSqlSafe(statements));
-        let answers = "the server answers";
-        let (connection, ran) = match server {
-            TestServer::Postgres => {
-                let mut connection = sqlx::PgConnection::connect(base).await.expect(answers);
-                let ran = connection.execute(statements).await.map(drop);
-                (Self::Postgres(connection), ran)
-            }
-            TestServer::Mariadb => {
-                let mut connection = sqlx::MySqlConnection::connect(base).await.expect(answers);
-                let ran = connection.execute(statements).await.map(drop);
-                (Self::Mariadb(connection), ran)
-            }
-        };
-        ran.expect("the server does it");
-        connection
-    }
-
-    async fn close(self) {
-        // Nothing depends on how it ends.
-        match self {
-            Self::Postgres(connection) => drop(connection.close().await),
-            Self::Mariadb(connection) => drop(connection.close().await),
-        }
     }
 }
 
@@ -419,37 +369,13 @@ async fn run(server: TestServer, base: &str, statements: &str) {
 
 /// Drops the namespaces of processes that have ended.
 async fn sweep(server: TestServer, base: &str) {
-    for name in names(server, base, server.list()).await {
+    for name in connection::column(server, base, server.list().to_owned()).await {
         let process = name
             .rsplit('_')
             .nth(1)
             .and_then(|number| number.parse::<u32>().ok());
         if process.is_some_and(|number| !Path::new(&format!("/proc/{number}")).exists()) {
-            run(server, base, &server.drop_text(&name)).await;
-        }
-    }
-}
-
-async fn names(server: TestServer, base: &str, query: &str) -> Vec<String> {
-    let base = base.split_once('?').map_or(base, |(base, _)| base);
-    // As plain text, which a pooler passes on whole.
-    let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
-    match server {
-        TestServer::Postgres => {
-            let mut connection = sqlx::PgConnection::connect(base)
-                .await
-                .expect("the server answers");
-            let rows = connection.fetch_all(query).await.expect("the server answers");
-            drop(connection.close().await);
-            rows.iter().map(|row| row.get(0)).collect()
-        }
-        TestServer::Mariadb => {
-            let mut connection = sqlx::MySqlConnection::connect(base)
-                .await
-                .expect("the server answers");
-            let rows = connection.fetch_all(query).await.expect("the server answers");
-            drop(connection.close().await);
-            rows.iter().map(|row| row.get(0)).collect()
+            connection::run(server, base, server.drop_text(&name)).await;
         }
     }
 }

@@ -14,8 +14,7 @@ use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::{EngineFixture, Opener, TestedEngine, Unreachable, run};
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
-use behind::{TestCache, behind_local, behind_shared};
-use server_engine::on_server;
+use behind::{TestCache, behind_local, behind_shared, on_server};
 
 fn main() -> ExitCode {
     let engines = [

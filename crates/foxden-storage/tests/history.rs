@@ -81,7 +81,7 @@ macro_rules! on_server {
         use super::*;
 
         async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-            server_engine::on_server($server, fixture).await
+            crate::behind::on_server($server, fixture).await
         }
 
         explains_its_history!(open, ignore = "needs a server: cargo xtask test starts one");

@@ -96,11 +96,11 @@ macro_rules! on_server {
 }
 
 mod postgres {
-    on_server!(server_engine::on_server, TestServer::Postgres);
+    on_server!(behind::on_server, TestServer::Postgres);
 }
 
 mod mariadb {
-    on_server!(server_engine::on_server, TestServer::Mariadb);
+    on_server!(behind::on_server, TestServer::Mariadb);
 }
 
 mod postgres_local {

@@ -27,7 +27,7 @@ use leave::{
     a_write_whose_leave_has_ended_takes_another_one,
 };
 use proxy::{Proxy, Weather};
-use server_engine::{on_server, open};
+use server_engine::open;
 use sqlx::Executor;
 
 /// A store on a server, behind a proxy.
@@ -575,11 +575,14 @@ async fn a_check_does_not_wait_for_ever(server: TestServer) {
 
 async fn processes_create_the_tables_at_once(server: TestServer) {
     let fixture = EngineFixture::new();
+    let fresh = server.fresh(fixture.namespace()).await;
+    let namespace = fresh.expect("the server is there");
+    let url = namespace.url();
     let opened = tokio::join!(
-        on_server(server, &fixture),
-        on_server(server, &fixture),
-        on_server(server, &fixture),
-        on_server(server, &fixture)
+        open(url, &fixture),
+        open(url, &fixture),
+        open(url, &fixture),
+        open(url, &fixture)
     );
     let ctx = TestContext::new(fixture, opened.3);
     ctx.put("bookmarks", "a", "one").await;

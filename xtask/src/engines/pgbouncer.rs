@@ -119,7 +119,7 @@ fn settings(files: &Files, port: u16, behind: &Upstream<'_>) -> String {
     format!(
         "[databases]\n* = host={host} port={upstream} user={user} password='{password}'\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir = {}\npidfile = {}\n\
-         auth_type = scram-sha-256\nauth_file = {}\nadmin_users = {USER}\n\
+         auth_type = md5\nauth_file = {}\nadmin_users = {USER}\n\
          pool_mode = transaction\ndefault_pool_size = 40\nmax_client_conn = 400\n\
          ignore_startup_parameters = extra_float_digits\n",
         files.sockets.display(),

@@ -1,18 +1,31 @@
-//! Opens engines on database servers behind a cache, for the tests of several programs.
+//! Opens engines on database servers, with and without a cache, for the tests of several programs.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_model::{Clock, SeededRng, UserId};
-use foxden_sql::testing::TestServer;
+use foxden_sql::testing::{Lease, TestServer};
 use foxden_storage::conformance::EngineFixture;
 use foxden_storage::{CacheTimes, Detail, Engine, OpenOptions, open};
+
+use crate::server_engine;
+
+/// An engine on a server; each handle has connections of its own, as another process would.
+pub async fn on_server(server: TestServer, fixture: &EngineFixture) -> Arc<dyn Engine> {
+    let lease = Box::pin(fixture.resource(async { lease(server, fixture) })).await;
+    server_engine::open(lease.namespace().url(), fixture).await
+}
+
+/// An empty namespace of a server, with the tables that an earlier test made.
+fn lease(server: TestServer, fixture: &EngineFixture) -> Lease {
+    server.lease(fixture.namespace(), &["sync_migration"], "SELECT 1")
+}
 
 /// An engine behind a cache of this process, which is in use from the beginning: one for all handles.
 pub async fn behind_local(server: TestServer, fixture: &EngineFixture) -> Arc<dyn Engine> {
     let opened = fixture.resource(async {
-        let lease = server.lease(fixture.namespace(), &["sync_migration"], "SELECT 1");
+        let lease = lease(server, fixture);
         let engine = open_behind(lease.namespace().url(), "local", AT_ONCE, fixture).await;
         // What is told for this is before all that the test is told.
         let now = fixture.clock.millis();
@@ -55,7 +68,7 @@ impl TestCache {
 pub async fn behind_shared(server: TestServer, cache: TestCache, fixture: &EngineFixture) -> Arc<dyn Engine> {
     let cache = cache.found().expect("the environment names the cache");
     let leased = fixture.resource(async {
-        let lease = server.lease(fixture.namespace(), &["sync_migration"], "SELECT 1");
+        let lease = lease(server, fixture);
         let now = fixture.clock.millis();
         fixture.clock.set_millis(now - 3_600_000);
         // On a busy machine the cache or the database may not answer in time.

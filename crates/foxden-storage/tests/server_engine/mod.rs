@@ -2,16 +2,8 @@
 
 use std::sync::Arc;
 
-use foxden_sql::testing::TestServer;
 use foxden_storage::conformance::EngineFixture;
 use foxden_storage::{Engine, SqlEngine};
-
-/// An engine in the fixture's namespace of a server; each handle has connections of its own, as another process would.
-pub async fn on_server(server: TestServer, fixture: &EngineFixture) -> Arc<dyn Engine> {
-    let namespace = Box::pin(fixture.resource(server.fresh(fixture.namespace()))).await;
-    let namespace = namespace.as_ref().expect("the server is there");
-    open(namespace.url(), fixture).await
-}
 
 /// An engine at this URL, with the clock of the fixture.
 pub async fn open(url: &str, fixture: &EngineFixture) -> Arc<dyn Engine> {
