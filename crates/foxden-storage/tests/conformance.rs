@@ -1,5 +1,8 @@
 //! Every engine keeps every promise: one test for each promise and engine.
 //!
+//! With a cache in front, one combination of each kind of cache with a server is tested here always; the others run random commands in
+//! `model.rs`, and are long here.
+//!
 //! An engine whose server is not configured is reported as ignored; with `FOXDEN_TEST_ENGINES=all` its tests fail.
 
 #[path = "server_engine/behind.rs"]
@@ -42,13 +45,13 @@ fn main() -> ExitCode {
                 Box::pin(async move { on_server(TestServer::Mariadb, &fixture).await })
             }),
         },
-        behind("postgres-local", &[PG], |fixture| {
+        behind("long::postgres-local", &[PG], |fixture| {
             Box::pin(async move { behind_local(TestServer::Postgres, &fixture).await })
         }),
         behind("mariadb-local", &[MARIA], |fixture| {
             Box::pin(async move { behind_local(TestServer::Mariadb, &fixture).await })
         }),
-        behind("postgres-redis", &[PG, REDIS], |fixture| {
+        behind("long::postgres-redis", &[PG, REDIS], |fixture| {
             Box::pin(async move { behind_shared(TestServer::Postgres, TestCache::Redis, &fixture).await })
         }),
         behind("mariadb-redis", &[MARIA, REDIS], |fixture| {
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
         behind("postgres-memcached", &[PG, MEMCACHED], |fixture| {
             Box::pin(async move { behind_shared(TestServer::Postgres, TestCache::Memcached, &fixture).await })
         }),
-        behind("mariadb-memcached", &[MARIA, MEMCACHED], |fixture| {
+        behind("long::mariadb-memcached", &[MARIA, MEMCACHED], |fixture| {
             Box::pin(async move { behind_shared(TestServer::Mariadb, TestCache::Memcached, &fixture).await })
         }),
     ];

@@ -1,4 +1,5 @@
-//! Runs the tests for each engine and reports like `cargo test`, with *ignored* for engines that cannot be reached.
+//! Runs the tests for each engine and reports like `cargo test`, with *ignored* for engines that cannot be reached, and one such line
+//! for an engine whose name begins with `long::`: its tests run where ignored tests are asked for.
 
 #![expect(clippy::print_stdout, reason = "the report goes to the standard output")]
 
@@ -9,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::context::{Opener, TestContext};
 use super::{TESTS, Test};
+
+/// With this begin the names of engines whose tests are ignored, as those of a module `long` are.
+const LONG: &str = "long::";
 
 /// An engine to test.
 pub struct TestedEngine {
@@ -42,8 +46,7 @@ pub fn run(
         }
         return ExitCode::SUCCESS;
     }
-    println!("\nrunning {} tests", cases.len());
-    let results = run_all(&cases, unreachable, arguments.threads);
+    let results = results(&cases, unreachable, &arguments);
     let count = |wanted| results.iter().filter(|(result, _)| *result == wanted).count();
     let failed = count(TestResult::Failed);
     if failed > 0 {
@@ -70,12 +73,13 @@ pub fn run(
 /// One test of one engine.
 struct Case<'a> {
     name: String,
+    engine: &'static str,
     test: &'static Test,
     opener: &'a Result<Opener, String>,
 }
 
 /// The result of a test.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TestResult {
     Passed,
     Failed,
@@ -86,9 +90,14 @@ impl<'a> Case<'a> {
     fn all_of(fixture: &'a TestedEngine) -> impl Iterator<Item = Self> {
         TESTS.iter().map(|test| Self {
             name: format!("{}::{}", fixture.engine, test.name),
+            engine: fixture.engine,
             test,
             opener: &fixture.opener,
         })
+    }
+
+    fn is_long(&self) -> bool {
+        self.engine.starts_with(LONG)
     }
 
     fn run(&self, unreachable: Unreachable) -> TestResult {
@@ -128,7 +137,31 @@ impl<'a> Case<'a> {
     }
 }
 
-fn run_all(cases: &[Case<'_>], unreachable: Unreachable, threads: usize) -> Vec<(TestResult, String)> {
+/// Runs the tests, unless they are to be ignored. For a long engine there is one more result.
+fn results(cases: &[Case<'_>], unreachable: Unreachable, arguments: &Arguments) -> Vec<(TestResult, String)> {
+    let (long, usual): (Vec<&Case<'_>>, Vec<&Case<'_>>) = cases.iter().partition(|case| case.is_long());
+    let mut engines: Vec<&str> = long.iter().map(|case| case.engine).collect();
+    engines.dedup();
+    let runs_long = arguments.ignored != IgnoredTests::Left;
+    let wanted = if runs_long { [usual, long].concat() } else { usual };
+    println!("\nrunning {} tests", wanted.len());
+    let mut results = run_all(&wanted, unreachable, arguments.threads);
+    for engine in engines {
+        let is_good = |(result, name): &(TestResult, String)| {
+            *result == TestResult::Passed || !name.starts_with(&format!("{engine}::"))
+        };
+        let (result, said) = match (runs_long, results.iter().all(is_good)) {
+            (false, _) => (TestResult::Ignored, "ignored, run by cargo xtask test --long"),
+            (true, true) => (TestResult::Passed, "ok"),
+            (true, false) => (TestResult::Failed, "FAILED"),
+        };
+        println!("test {engine} ... {said}");
+        results.push((result, engine.to_owned()));
+    }
+    results
+}
+
+fn run_all(cases: &[&Case<'_>], unreachable: Unreachable, threads: usize) -> Vec<(TestResult, String)> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -151,8 +184,19 @@ struct Arguments {
     skipped: Vec<String>,
     is_exact: bool,
     lists: bool,
-    ignored_only: bool,
+    ignored: IgnoredTests,
     threads: usize,
+}
+
+/// What becomes of tests that are ignored by default.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IgnoredTests {
+    /// They stay ignored.
+    Left,
+    /// They run with the others.
+    Included,
+    /// They alone run.
+    Alone,
 }
 
 impl Arguments {
@@ -162,7 +206,7 @@ impl Arguments {
             skipped: Vec::new(),
             is_exact: false,
             lists: false,
-            ignored_only: false,
+            ignored: IgnoredTests::Left,
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
         };
         let mut arguments = arguments.into_iter();
@@ -174,7 +218,8 @@ impl Arguments {
             match name {
                 "--exact" => parsed.is_exact = true,
                 "--list" => parsed.lists = true,
-                "--ignored" => parsed.ignored_only = true,
+                "--ignored" => parsed.ignored = IgnoredTests::Alone,
+                "--include-ignored" => parsed.ignored = IgnoredTests::Included,
                 "--skip" => parsed.skipped.extend(value.or_else(|| arguments.next())),
                 "--test-threads" => {
                     let count = value.or_else(|| arguments.next());
@@ -201,8 +246,8 @@ impl Arguments {
             }
         };
         let is_chosen = self.filters.is_empty() || self.filters.iter().any(matches);
-        let is_ignored = case.opener.is_err();
-        is_chosen && !self.skipped.iter().any(matches) && (is_ignored || !self.ignored_only)
+        let is_ignored = case.opener.is_err() || case.is_long();
+        is_chosen && !self.skipped.iter().any(matches) && (is_ignored || self.ignored != IgnoredTests::Alone)
     }
 }
 
@@ -217,7 +262,7 @@ mod tests {
         words.iter().map(ToString::to_string).collect()
     }
 
-    fn engines() -> [TestedEngine; 2] {
+    fn engines() -> [TestedEngine; 3] {
         let memory: Opener = |fixture| {
             Box::pin(async move {
                 let engine = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
@@ -233,6 +278,10 @@ mod tests {
                 engine: "remote",
                 opener: Err("FOXDEN_TEST_REMOTE is not set".to_owned()),
             },
+            TestedEngine {
+                engine: "long::memory",
+                opener: Ok(memory),
+            },
         ]
     }
 
@@ -246,12 +295,19 @@ mod tests {
 
     #[test]
     fn arguments_choose_among_the_tests() {
-        assert_eq!(chosen(&[]).len(), 2 * TESTS.len());
-        assert_eq!(chosen(&["--ignored"]).len(), TESTS.len());
-        let newest = ["memory::order::newest_first", "remote::order::newest_first"];
+        assert_eq!(chosen(&[]).len(), 3 * TESTS.len());
+        assert_eq!(chosen(&["--ignored"]).len(), 2 * TESTS.len());
+        let newest = [
+            "memory::order::newest_first",
+            "remote::order::newest_first",
+            "long::memory::order::newest_first",
+        ];
         assert_eq!(chosen(&["newest_first", "--format", "pretty"]), newest);
         assert_eq!(chosen(&["--exact", newest[0]]), newest[..1]);
-        assert_eq!(chosen(&["newest_first", "--skip=remote"]), newest[..1]);
+        assert_eq!(
+            chosen(&["newest_first", "--skip=remote", "--skip", "long::"]),
+            newest[..1]
+        );
         assert_eq!(chosen(&["--test-threads", "1", "newest_first"]), newest);
     }
 
@@ -269,5 +325,29 @@ mod tests {
         assert_eq!(run(memory, Unreachable::Failed), success);
         assert_eq!(run(remote, Unreachable::Ignored), success);
         assert_eq!(run(remote, Unreachable::Failed), failure);
+    }
+
+    #[test]
+    fn the_tests_of_a_long_engine_run_where_ignored_tests_are_asked_for() {
+        let results = |words: &[&str]| {
+            let arguments = Arguments::parse(arguments(words));
+            let engines = engines();
+            let cases = engines.iter().flat_map(Case::all_of);
+            let cases: Vec<_> = cases.filter(|case| arguments.asks_for(case)).collect();
+            let results = super::results(&cases, Unreachable::Ignored, &arguments);
+            results
+                .into_iter()
+                .map(|(result, name)| (name, result))
+                .collect::<Vec<_>>()
+        };
+        let usual = ("memory::order::newest_first".to_owned(), TestResult::Passed);
+        let long = ("long::memory::order::newest_first".to_owned(), TestResult::Passed);
+        let engine = |result| ("long::memory".to_owned(), result);
+        let words = ["memory::order::newest_first", "--test-threads=1"];
+        assert_eq!(results(&words), [usual.clone(), engine(TestResult::Ignored)]);
+        let only = [long.clone(), engine(TestResult::Passed)];
+        assert_eq!(results(&[&words[..], &["--ignored"]].concat()), only);
+        let all = [usual, long, engine(TestResult::Passed)];
+        assert_eq!(results(&[&words[..], &["--include-ignored"]].concat()), all);
     }
 }
