@@ -27,42 +27,42 @@ const WORKSPACE_PACKAGES: [&str; 8] = [
 
 /// How the program is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Build {
+enum Build {
     /// Without optimisation of the project's own packages: it is built sooner, and runs a third of the inputs a second.
     Quick,
     /// Optimised.
     Optimised,
 }
 
-/// A parser that failed, and the last output of the fuzzer.
-pub struct Crash {
-    /// The target.
-    pub target: String,
-    /// The end of its output; it names the file with the input.
-    pub output: String,
-}
+/// What is asked for in the tests: a few seconds for each parser; it is longer before a release.
+pub const BRIEFLY: &str = "--briefly";
 
-/// Runs every target; the first argument is the seconds for each, by default sixty.
+/// Runs every target, and reports like `cargo test`. The first argument is the seconds for each, by default sixty, or [`BRIEFLY`].
 pub fn run(args: &[&str]) -> Result<bool> {
-    let seconds = args
-        .first()
-        .map_or(Ok(60), |seconds| seconds.parse())
-        .context("seconds for each target")?;
+    let (seconds, mode) = match args.first() {
+        Some(&BRIEFLY) => (5, Build::Quick),
+        Some(seconds) => (
+            seconds.parse().context("seconds for each target")?,
+            Build::Optimised,
+        ),
+        None => (60, Build::Optimised),
+    };
     let mut is_good = true;
-    for (target, crash) in all(seconds, Build::Optimised)? {
+    for (target, crash) in all(seconds, mode)? {
         match crash {
-            None => println!("fuzz {target}: no panic in {seconds} s"),
-            Some(crash) => {
+            None => println!("test fuzz {target} ... ok"),
+            Some(output) => {
                 is_good = false;
-                println!("fuzz {}: failed\n{}", crash.target, crash.output);
+                println!("{output}\ntest fuzz {target} ... FAILED");
             }
         }
     }
     Ok(is_good)
 }
 
-/// Builds and runs every target for this many seconds, as many at once as there are processors.
-pub fn all(seconds: u32, mode: Build) -> Result<Vec<(String, Option<Crash>)>> {
+/// Builds and runs every target for this many seconds, as many at once as there are processors. Returns their names, and the end of
+/// the output of those that failed, which names the file with the input.
+fn all(seconds: u32, mode: Build) -> Result<Vec<(String, Option<String>)>> {
     let host = host()?;
     let folder = target_dir().with_file_name("fuzz");
     let mut build = cargo(&["build", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
@@ -94,7 +94,7 @@ pub fn all(seconds: u32, mode: Build) -> Result<Vec<(String, Option<Crash>)>> {
     Ok(done)
 }
 
-fn run_target(programs: &Path, target: &str, seconds: u32) -> Result<(String, Option<Crash>)> {
+fn run_target(programs: &Path, target: &str, seconds: u32) -> Result<(String, Option<String>)> {
     let corpus = programs.join("corpus").join(target);
     std::fs::create_dir_all(&corpus)?;
     let output = Command::new(programs.join("foxden-fuzz"))
@@ -113,10 +113,7 @@ fn run_target(programs: &Path, target: &str, seconds: u32) -> Result<(String, Op
     let crash = (!output.status.success()).then(|| {
         let errors = String::from_utf8_lossy(&output.stderr);
         let from = errors.lines().count().saturating_sub(30);
-        Crash {
-            target: target.to_owned(),
-            output: errors.lines().skip(from).collect::<Vec<_>>().join("\n"),
-        }
+        errors.lines().skip(from).collect::<Vec<_>>().join("\n")
     });
     Ok((target.to_owned(), crash))
 }

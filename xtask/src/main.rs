@@ -50,7 +50,7 @@ usage: cargo xtask <command>
                  galera (one member killed, one paused) or failover (to a standby)
   golden [--update] [NAME]
                  run golden conversations, or update their answers
-  fuzz [SECS]    fuzz every parser, for so many seconds each
+  fuzz [SECS]    fuzz every parser, for so many seconds each; --briefly as in the tests
   bench [SECS] [PROGRAM]
                  measure a release server, beside an earlier build's program if
                  one is given, and write docs/performance.md

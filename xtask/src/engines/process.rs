@@ -81,20 +81,6 @@ impl Process {
         Ok(())
     }
 
-    /// Kills it and all that it and its descendants have started, and waits until they are gone.
-    pub fn kill_with_descendants(&self) -> Result<()> {
-        // It starts no others meanwhile.
-        self.send("STOP")?;
-        for child in self.children()? {
-            child.kill_with_descendants()?;
-        }
-        self.send("KILL")?;
-        if !self.has_ended_within(Duration::from_secs(10)) {
-            bail!("process {} does not end", self.pid);
-        }
-        Ok(())
-    }
-
     /// The processes that it has started and that run.
     pub fn children(&self) -> Result<Vec<Self>> {
         let mut children = Vec::new();
