@@ -43,6 +43,19 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// What cargo tells the program that it runs of its package. The build script of `ring` asks for these, so a cargo that had them would
+/// build it, and nearly everything after it, again.
+const OF_THIS_PACKAGE: [&str; 8] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A call of cargo.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(variable("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -50,6 +63,9 @@ pub fn cargo(arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(root())
         .env("CARGO_TARGET_DIR", target_dir());
+    for name in OF_THIS_PACKAGE {
+        command.env_remove(name);
+    }
     command
 }
 
