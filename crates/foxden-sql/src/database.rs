@@ -2,23 +2,16 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
+use crate::backend::{Backend, Statements};
 use crate::embedded::Embedded;
-use crate::origin::QueueSlots;
 use crate::repeat::Repeats;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use crate::server::database::ServerDatabase;
 use crate::server::{ServerEngine, ServerUrl};
 use crate::waiting::QueueDepths;
 use crate::{Migrations, Row, SqlError, Value, value};
-
-/// A future on the heap, which is compiled where it is made. An `async fn` is compiled again in each crate that waits for it, with all
-/// that it waits for: of the drivers that is much.
-pub type Erased<'a, T, E = SqlError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
@@ -33,38 +26,6 @@ pub struct Database {
 /// statement is refused.
 #[derive(Clone)]
 pub struct Tx(Arc<dyn Statements>);
-
-/// A database of one kind. Its futures are [`Erased`].
-#[async_trait]
-pub(crate) trait Backend: Send + Sync {
-    async fn check(&self) -> Result<(), SqlError>;
-    fn queue_depths(&self) -> QueueDepths;
-    async fn wipe_deleted(&self) -> Result<(), SqlError>;
-    async fn close(&self);
-    /// The rows of a query outside of any transaction.
-    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError>;
-    /// Waits for slots at a server, to be kept until the transaction has ended for good. In SQLite, where each transaction runs once,
-    /// it waits for them as it begins.
-    async fn enter(&self) -> Result<Option<QueueSlots>, SqlError>;
-    async fn begin(self: Arc<Self>) -> Result<Box<dyn Transaction>, SqlError>;
-}
-
-/// An open transaction. Dropping it rolls back what was not committed.
-#[async_trait]
-pub(crate) trait Transaction: Send + Sync {
-    fn statements(&self) -> Arc<dyn Statements>;
-    /// Commits or rolls back. [`SqlError::Repeat`] or [`SqlError::ConnectionLost`] if the database took it back, also
-    /// where the work went on as if it had not.
-    async fn end(self: Box<Self>, is_kept: bool) -> Result<(), SqlError>;
-}
-
-/// The statements of a transaction.
-#[async_trait]
-pub(crate) trait Statements: Send + Sync {
-    async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError>;
-    async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError>;
-    async fn rows(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError>;
-}
 
 /// Queries, inside a transaction or outside. [`SqlError::NullCharacter`] if a value is a text with U+0000.
 pub trait Fetch: Sync {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::database::{Backend, Statements, Transaction};
+use crate::backend::{Backend, Statements, Transaction};
 use crate::origin::{FairQueue, QueueSlots};
 use crate::sqlite::{Location, Sqlite, Worker};
 use crate::waiting::{QueueDepths, WaitingGuard};

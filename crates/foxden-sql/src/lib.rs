@@ -13,8 +13,10 @@
 //!
 //! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.
 
+mod backend;
 pub mod database;
 mod embedded;
+pub mod erased;
 pub mod error;
 pub mod folder_lock;
 pub mod migration;

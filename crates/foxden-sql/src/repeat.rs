@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::SqlError;
-use crate::database::Erased;
+use crate::erased::Erased;
 
 /// How often a transaction runs at most.
 const ATTEMPTS: u32 = 12;

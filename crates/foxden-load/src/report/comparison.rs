@@ -157,7 +157,7 @@ fn tiles(against: &Against<'_>) -> Vec<Tile> {
             let beside = format!(
                 "{first}: {} ({})",
                 spaced(&figure.text(compared.first)),
-                signed(compared.interval.ratio)
+                change(compared)
             );
             tiles.push(tile(name, &figure.text(compared.other), beside));
         }
@@ -198,6 +198,14 @@ fn tiles(against: &Against<'_>) -> Vec<Tile> {
     tiles
 }
 
+/// By how much a figure differs, if it does.
+fn change(compared: &Compared) -> String {
+    match compared.verdict {
+        Difference::Faster | Difference::Slower => signed(compared.interval.ratio),
+        Difference::Same | Difference::Unknown => compared.verdict.name().to_owned(),
+    }
+}
+
 /// A ratio as a change with its sign.
 fn signed(ratio: f64) -> String {
     let sign = if ratio < 1.0 { '−' } else { '+' };
@@ -213,7 +221,7 @@ fn notices(comparison: &Comparison<'_>) -> Vec<Notice> {
             notices.push(Notice {
                 class: "n-bad",
                 title: format!(
-                    "{} takes longer than {} for",
+                    "{} is slower than {} here",
                     against.other.letter, against.first.letter
                 ),
                 text: format!("{}.", slower.join("; ")),
@@ -238,11 +246,11 @@ fn slower(against: &Against<'_>) -> Vec<String> {
         }
     }
     let name = |compared: &&Compared| {
-        let bounds = text::bounds(&compared.interval);
+        let (name, interval) = (self::name(compared), &compared.interval);
         format!(
-            "{} ({} {bounds})",
-            compared.operation.as_deref().unwrap_or_default(),
-            compared.figure.name()
+            "{name} × {:.2} (surely {})",
+            interval.ratio,
+            text::bounds(interval)
         )
     };
     slower.iter().map(name).collect()

@@ -8,7 +8,7 @@ use sqlx::Postgres;
 use super::action::{Action, Answer};
 use super::pool::PooledConnection;
 use super::{ServerEngine, ServerLook, ServerUrl};
-use crate::database::Erased;
+use crate::erased::Erased;
 use crate::migration::check_version;
 use crate::{Migration, Migrations, SqlError};
 

@@ -13,7 +13,7 @@ use super::action::{Action, Answer};
 use super::connection::{Connection, Pools};
 use super::fault::{self, Fault};
 use super::{ServerLook, ServerUrl, numbered};
-use crate::database::{Backend, Statements, Transaction};
+use crate::backend::{Backend, Statements, Transaction};
 use crate::origin::{FairQueue, QueueSlots};
 use crate::waiting::{QueueDepths, WaitingGuard};
 use crate::{Migrations, Row, SqlError, Value};

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::pool::{Options, PooledConnection, ServerPool, connect, in_time};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
-use crate::database::Erased;
+use crate::erased::Erased;
 use crate::{Migration, SqlError};
 
 /// The isolation of each session: without gaps that are locked, writers of different users do not meet.

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::pool::{Options, PooledConnection, ServerPool, connect, in_time};
 use super::url::{ServerAddress, ServerUrl, TlsMode};
-use crate::database::Erased;
+use crate::erased::Erased;
 use crate::{Migration, SqlError};
 
 /// The options of each session. A write must not land long after its time was given, so nothing runs or idles for longer.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foxden_model::{Clock, Rng};
 
 use foxden_sql::SqlError;
-use foxden_sql::database::Erased;
+use foxden_sql::erased::Erased;
 use foxden_sql::server::{ServerEngine, ServerLook, ServerUrl};
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]

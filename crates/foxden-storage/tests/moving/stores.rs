@@ -77,18 +77,12 @@ impl TestStore {
     /// The engine, opened unless it is open.
     pub async fn context(&self) -> TestContext {
         let opened = self.open.lock().unwrap().clone();
-        let engine = match opened {
-            Some(engine) => engine,
-            None => {
-                let opened = open(
-                    &self.store_url(),
-                    &self.options(),
-                    self.clock.clone(),
-                    self.rng.clone(),
-                )
-                .await;
-                opened.expect("the store can be opened")
-            }
+        let engine = if let Some(engine) = opened {
+            engine
+        } else {
+            let (clock, rng) = (self.clock.clone(), self.rng.clone());
+            let opened = open(&self.store_url(), &self.options(), clock, rng).await;
+            opened.expect("the store can be opened")
         };
         *self.open.lock().unwrap() = Some(Arc::clone(&engine));
         let mut ctx = TestContext::new(EngineFixture::new(), engine);

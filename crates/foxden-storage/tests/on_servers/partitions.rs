@@ -18,7 +18,7 @@ async fn the_partitions_of_the_manual_have_the_indexes_of_the_program() {
         list.expect("the server answers")
     };
     let made = indexes().await;
-    let manual = include_str!("../../../docs/postgres.md");
+    let manual = include_str!("../../../../docs/postgres.md");
     let recipe = manual.split("```").find(|block| block.contains("PARTITION BY"));
     let recipe = recipe
         .and_then(|block| block.strip_prefix("sql"))
