@@ -1,4 +1,4 @@
-//! Clients that read and write without a pause, and know what no answer may be: older than one before.
+//! Clients that read and write all the time, and know what no answer may be: older than one before.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -21,6 +21,9 @@ const NUMBER: &str = "/storage/meta/global";
 const GUARDED: &str = "/storage/tabs";
 /// What each kind of client has done when the service is there.
 const SERVED: u64 = 15;
+
+/// How long a client rests after an answer: the machine has other work.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Clients of one program.
 pub(super) struct Load {
@@ -140,7 +143,7 @@ impl Load {
                 return;
             }
             step(round);
-            std::thread::sleep(Duration::from_millis(3));
+            std::thread::sleep(PAUSE);
         }
     }
 
@@ -267,26 +270,28 @@ impl Load {
         });
     }
 
-    /// A read must succeed.
+    /// A read succeeds, or comes too early.
     fn read(&self, user: &User, target: &str) -> Option<Reply> {
-        let reply = self.send(user, Call::get(format!("{}{target}", user.base)))?;
+        let call = Call::get(format!("{}{target}", user.base));
         // There is no object before the first write.
-        if reply.status == 200 || (reply.status == 404 && target == NUMBER) {
-            return Some(reply);
-        }
-        self.note_fault(format!("{} to {target}: {}", reply.status, reply.text()));
-        None
+        let is_due = |status| status == 200 || (status == 404 && target == NUMBER);
+        self.in_time(user, call, is_due)
     }
 
-    /// A write may be refused for its guard, or postponed.
+    /// A write may also be refused for its guard.
     fn write(&self, user: &User, call: Call) -> Option<Reply> {
+        self.in_time(user, call, |status| matches!(status, 200 | 412))
+    }
+
+    /// The answer, if it has a status that is due, unless the client is told to come back later.
+    fn in_time(&self, user: &User, call: Call, is_due: impl Fn(u16) -> bool) -> Option<Reply> {
         let reply = self.send(user, call)?;
         match reply.status {
-            200 | 412 => return Some(reply),
+            status if is_due(status) => return Some(reply),
             503 if reply.header("retry-after").is_some() => {
                 self.counts.postponed.fetch_add(1, Ordering::SeqCst);
             }
-            status => self.note_fault(format!("{status} to a write: {}", reply.text())),
+            _ => self.note_fault(format!("{reply:?}")),
         }
         None
     }
