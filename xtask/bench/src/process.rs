@@ -39,13 +39,13 @@ impl Process {
         Self::start(serve(program, port, &folder, "error"), port, folder, disk).await
     }
 
-    /// A fresh Foxden whose objects are in this database, with this cache. It writes its log.
-    pub async fn on_server(program: &Path, database: &str, cache: &str) -> Result<Self> {
+    /// A fresh Foxden with this store and cache. It writes its log.
+    pub async fn with_store(program: &Path, store: &str, cache: &str) -> Result<Self> {
         let (port, folder) = allocate_port_and_folder("foxden")?;
         let log = std::fs::File::create(folder.join("log"))?;
         let mut command = serve(program, port, &folder, "info");
         command
-            .env("FOXDEN__STORAGE__URL", database)
+            .env("FOXDEN__STORAGE__URL", store)
             .env("FOXDEN__STORAGE__CACHE", cache)
             .stderr(log);
         Self::start(command, port, folder, DiskLatency::Native).await

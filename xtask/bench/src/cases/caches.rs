@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::{Figure, at_least, fill, ms, spread};
 use crate::comparison::{compare, median};
 use crate::load::{self, Connection};
-use crate::process::{DiskLatency, Process};
+use crate::process::Process;
 use crate::request::{Signer, objects};
 
 /// The caches: their names, what names their servers, and the required share of SQLite's rate.
@@ -38,7 +38,8 @@ struct OnServer {
 /// Measures all caches on PostgreSQL, and prints the rows of the page.
 pub async fn run(program: &Path, seconds: f64) -> Result<()> {
     let length = Duration::from_secs_f64(seconds);
-    let sqlite = Process::foxden(program, DiskLatency::Native).await?;
+    // It writes a log as the others do, which costs a call of the system for each answer.
+    let sqlite = Process::with_store(program, "sqlite:", "none").await?;
     fill(&sqlite).await?;
     let plain = OnServer::start(program, "none").await?;
     let mut cached = Vec::new();
@@ -79,7 +80,7 @@ impl OnServer {
     async fn start(program: &Path, cache: &str) -> Result<Self> {
         let namespace = TestServer::Postgres.fresh("bench").await;
         let namespace = namespace.context("FOXDEN_TEST_POSTGRES is not set")?;
-        let process = Process::on_server(program, namespace.url(), cache).await?;
+        let process = Process::with_store(program, namespace.url(), cache).await?;
         fill(&process).await?;
         Ok(Self {
             process,
