@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// The results of all tests so far. A test that runs again in a later stage counts once, with its last result, unless the
-/// stage has a setting of its own.
+/// The results of all tests so far. A test that runs in several stages counts once: as failed if it failed, and as skipped if no stage
+/// ran it. A stage that has a setting of its own is counted apart.
 #[derive(Debug, Default)]
 pub struct Tally {
     results: BTreeMap<String, TestResult>,
@@ -127,10 +127,15 @@ impl Tally {
     }
 
     fn take(&mut self, name: String, result: TestResult) {
-        // A test may run again; a success must not hide a failure.
-        let slot = self.results.entry(name).or_insert(TestResult::Passed);
-        if *slot != TestResult::Failed {
-            *slot = result;
+        // A test may run again. A success must not hide a failure, and a suite that leaves a test out hides nothing: suites end in any order.
+        let before = self.results.get(&name);
+        let stays = match before {
+            None | Some(TestResult::Skipped { .. }) => false,
+            Some(TestResult::Passed) => result != TestResult::Failed,
+            Some(TestResult::Failed) => true,
+        };
+        if !stays {
+            self.results.insert(name, result);
         }
     }
 }
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_each_test_once_by_its_last_outcome() {
+    fn counts_each_test_once_however_stages_end() {
         let mut tally = tally_of(
             "     Running unittests src/lib.rs (target/debug/deps/a-1)\n\
              test time::tests::one ... ok\n\
@@ -158,6 +163,8 @@ mod tests {
         assert_eq!(tally.counts(), "2 passed, 0 failed, 1 skipped");
         tally.read("Running unittests src/lib.rs (target/debug/deps/a-1)");
         tally.read("test time::tests::two ... ok");
+        assert_eq!(tally.counts(), "3 passed, 0 failed, 0 skipped");
+        tally.read("test time::tests::two ... ignored, needs Firefox");
         assert_eq!(tally.counts(), "3 passed, 0 failed, 0 skipped");
         assert!(tally.is_good());
     }
