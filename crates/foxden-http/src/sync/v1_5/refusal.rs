@@ -181,7 +181,7 @@ mod tests {
     fn a_time_to_wait_stands_on_503_and_nowhere_else() {
         for error in all_errors::storage_errors() {
             let wait = match &error {
-                StorageError::Engine(EngineError::Busy) => Some(10),
+                StorageError::Engine(EngineError::Busy | EngineError::PassEnded(_)) => Some(10),
                 StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {
                     Some(60)
                 }
