@@ -168,10 +168,14 @@ async fn a_node_that_drains_loses_its_users_as_they_come() {
         let (before, old_store) = (pair.token().await.user, pair.open().await);
         pair.set_state(ONE, NodeState::Draining).await;
         if old_client_first {
-            pair.assert_old_client_is_told(&at(TWO)).await;
+            assert_eq!(told_by_lookup(&pair.processes[1]).await, at(TWO));
         } else {
-            pair.assert_told(&at(TWO)).await;
+            pair.token().await;
         }
+        let two = pair.accounts().list_nodes().await.unwrap().swap_remove(1);
+        assert_eq!((two.users, two.legacy_users), (1, 1), "both at once");
+        assert_ne!(pair.open().await, old_store, "no log-in leads back");
+        pair.assert_told(&at(TWO)).await;
         let (after, new_store) = (pair.token().await, pair.open().await);
         assert!(after.user != before && new_store != old_store);
         assert!(pair.accounts().stores_to_empty(10).await.unwrap().is_empty());
