@@ -51,7 +51,7 @@ const SERVERS: Section = Section(
 The engine beside a direct driver in one run, both in one process with the server on the same machine. The driver sends one prepared
 statement for each call, to a table of the same shape: it answers the same, but takes no locks, keeps no counts and checks nothing.
 
-Measured by hand: a process with accounts and objects in one database, a pool of 16 for each, and all connections used by 48 clients takes
+Measured by hand: a process with accounts and objects in one database, a pool of 16 for each, used by 48 clients at once, takes
 18.5 MB on PostgreSQL and 18.6 MB on MariaDB ten seconds later; 20 MB are allowed.
 ",
 );

@@ -2,7 +2,7 @@
 //!
 //! - this file: the page of a run; [`comparison`]: that of several runs side by side; [`trends`]: that of many over time
 //! - [`sentences`]: what the page of a run says in words
-//! - [`chart`], [`charts`], [`load`], [`percentiles`], [`scale`]: its pictures
+//! - [`chart`], [`charts`], [`mod@load`], [`percentiles`], [`scale`]: its pictures
 
 mod chart;
 mod charts;

@@ -1,7 +1,7 @@
 //! A made user: one account with the browsers that use it, and what it has stored.
 //!
 //! - [`read`]: requests that read, and the comparison with what was stored
-//! - [`write`]: requests that write
+//! - [`mod@write`]: requests that write
 //! - [`accounts`]: where users come from
 //! - [`login`]: users with accounts, and their tokens; [`credentials`]: names and passwords
 //! - [`life`]: what a user does, from its preparation to the last comparison

@@ -2,8 +2,8 @@
 //!
 //! - [`check_source`]: whether a store has anything to move
 //! - [`begin`]: flags both stores, so that neither is served, or finds the flags of a move that was interrupted
-//! - [`copy`]: copies the users who are not in the target yet
-//! - [`compare`]: compares both stores, row by row
+//! - [`copy()`]: copies the users who are not in the target yet
+//! - [`compare()`]: compares both stores, row by row
 //! - [`finish`]: opens the target to engines
 //!
 //! What was done is in the flags of the stores and in the users of the target, so a move that was interrupted anywhere goes on with the

@@ -1,6 +1,6 @@
 //! The rows of a database, for a move to or from another engine.
 //!
-//! All statements but those of the [flag](flag) are on the tables of a flagged store. A user who is half there has the number [`HALF`]
+//! All statements but those of the [flag] are on the tables of a flagged store. A user who is half there has the number [`HALF`]
 //! in the place of whether the store is closed.
 
 mod export;
