@@ -28,6 +28,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use cases::Part;
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -39,10 +41,6 @@ async fn main() -> Result<()> {
             let seconds = seconds.parse().context("seconds a round")?;
             let figures = cases::run(Path::new(foxden), earlier, seconds).await?;
             report::write(Path::new(page), &figures)
-        }
-        [what @ ("memory" | "speed"), foxden, seconds, ref earlier @ ..] if earlier.len() < 2 => {
-            let earlier = earlier.first().map(Path::new);
-            cases::some(what, Path::new(foxden), earlier, seconds.parse()?).await
         }
         ["caches", foxden, seconds] => cases::caches::run(Path::new(foxden), seconds.parse()?).await,
         ["instructions", foxden, ref earlier @ ..] if earlier.len() < 2 => {
@@ -58,9 +56,14 @@ async fn main() -> Result<()> {
         ["health", port, seconds, rate] => {
             soak::ask_for_health(port.parse()?, seconds.parse()?, rate.parse()?).await
         }
+        [what, foxden, seconds, ref earlier @ ..] if earlier.len() < 2 && Part::named(what).is_some() => {
+            let part = Part::named(what).context("it is one of the parts")?;
+            let earlier = earlier.first().map(Path::new);
+            cases::part(part, Path::new(foxden), earlier, seconds.parse()?).await
+        }
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
-             \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]\n\
+             \u{20}      foxden-bench memory|speed|reads|writes|legacy|size <foxden program> <seconds a round> [<earlier program>]\n\
              \u{20}      foxden-bench caches <foxden program> <seconds a round>\n\
              \u{20}      foxden-bench instructions <foxden program> [<earlier program>]\n\
              \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw> all|<attack,...>"

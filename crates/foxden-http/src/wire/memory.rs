@@ -5,6 +5,8 @@
 //! share one part, so that no number of them keeps out the others. Counting takes a few atomic additions and no
 //! lock. Decision record 0025 has the reasons.
 
+mod list_turns;
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,6 +21,7 @@ use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{LogThrottle, Network, UserId, Width};
 
 use super::Peer;
+pub(crate) use list_turns::{ListTurn, ListTurns};
 
 /// Smaller responses are not counted: the buffers of the system take them at once.
 pub(crate) const SMALL_ANSWER_BYTES: usize = 16 * 1024;
@@ -50,6 +53,8 @@ pub struct Memory {
     pub(crate) bodies: Arc<Budget>,
     /// Responses in transit.
     pub(crate) answers: Arc<Budget>,
+    /// The turns of lists.
+    pub(crate) lists: ListTurns,
 }
 
 /// The bytes that the server holds for clients.
@@ -180,8 +185,9 @@ impl Memory {
                 "http.max_answer_memory",
                 answers,
                 ANSWER_DIVISORS,
-                security_events,
+                security_events.clone(),
             )),
+            lists: ListTurns::new(security_events),
         }
     }
 }

@@ -42,7 +42,7 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
     let bare = Process::reference("bare", DiskLatency::Native).await?;
     let goal = "`info/collections` with memoised Basic / bare hyper, 64 connections";
     let ratio = compare_scripts(&ours, &bare, &basic(ours.port, CONNECTIONS, collections), length).await?;
-    figures.push(at_least(goal.to_owned(), "0.85", "0.93", &ratio, 0.85));
+    figures.push(at_least(goal.to_owned(), "0.88", "0.94", &ratio, 0.88));
     drop(bare);
 
     let cases: [(&str, u64, Maker); 6] = [

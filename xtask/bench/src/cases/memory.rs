@@ -64,8 +64,8 @@ const ROWS: [Row; 4] = [
     },
     Row {
         goal: "memory, 64 connections mixed, pages of 1,000 and posts of 100",
-        floor: "50 MB",
-        most: 50_000_000,
+        floor: "40 MB",
+        most: 40_000_000,
         value: |taken| taken.mixed.after,
         peak: Some(|taken| taken.mixed.peak),
     },

@@ -1,5 +1,8 @@
 //! Permits are granted, refused, counted and released.
 
+use std::task::{Context, Waker};
+
+use super::list_turns::{LISTS_AT_ONCE, WAITING_LISTS};
 use super::*;
 
 const ANN: Owner = Owner::Account(AccountId([1; 16]));
@@ -302,4 +305,30 @@ fn many_at_once_are_counted_well() {
     });
     assert_eq!(budget.held(), 0);
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
+/// Pages that wait for a processor would take a megabyte each.
+#[tokio::test]
+async fn lists_take_turns_and_each_reader_has_a_share_of_the_queue() {
+    let memory = Memory::default();
+    let lists = &memory.lists;
+    let mut turns = Vec::new();
+    for _ in 0..LISTS_AT_ONCE {
+        turns.push(lists.wait(ANN).await.unwrap());
+    }
+    let mut context = Context::from_waker(Waker::noop());
+    let share = WAITING_LISTS / 8;
+    let owners = (0..share).map(|_| ANN).chain([BEA]);
+    let mut waiting: Vec<_> = owners.map(|owner| Box::pin(lists.wait(owner))).collect();
+    for list in &mut waiting {
+        assert!(list.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(lists.waiting.held(), share + 1);
+    assert!(lists.wait(ANN).await.is_err(), "her share of the queue is full");
+    // Each that ends lets the next one on.
+    drop(turns);
+    for list in waiting {
+        drop(list.await.unwrap());
+    }
+    assert_eq!(lists.waiting.held(), 0);
 }

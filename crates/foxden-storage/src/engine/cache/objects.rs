@@ -13,8 +13,8 @@ use foxden_model::{ObjectId, SyncTime};
 use crate::page::Rows;
 
 const SEGMENTS: usize = 8;
-/// Bytes that one generation of a segment may hold: half a megabyte in all.
-const CAPACITY: usize = 32 * 1024;
+/// Bytes that one generation of a segment may hold: four megabytes in all, some six thousand objects of the usual size.
+const CAPACITY: usize = 256 * 1024;
 /// The bytes of the largest object that is cached. A larger one is worth its read from the store.
 const MAX_OBJECT: usize = 4096;
 /// Bytes that an entry takes besides its object.
