@@ -43,8 +43,10 @@ struct Connection<P: Protocol> {
     written: u64,
     /// The calls whose answers have not come, in the order in which they will.
     pending: VecDeque<Pending<P::Reply>>,
-    /// When the last call was taken.
+    /// When calls were last taken.
     used: Instant,
+    /// How many were taken then.
+    taken: usize,
 }
 
 /// A call that a connection has.
@@ -120,6 +122,7 @@ impl<P: Protocol> Connection<P> {
             written: 0,
             pending: VecDeque::new(),
             used: Instant::now(),
+            taken: 0,
         }
     }
 
@@ -136,8 +139,10 @@ impl<P: Protocol> Connection<P> {
                 count = writer.write(&self.output), if !self.output.is_empty() => self.wrote(count),
                 call = waiting.recv(), if self.has_room() => match call {
                     Some(call) => {
-                        // The tasks that are ready have their turn first: their calls go out in the same write.
-                        yield_now().await;
+                        if self.is_busy() {
+                            // The tasks that are ready have their turn first: their calls go out in the same write.
+                            yield_now().await;
+                        }
                         self.take([call], waiting);
                         self.arm(timer.as_mut());
                         Ok(())
@@ -152,6 +157,11 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
+    /// Whether other calls are likely to come. One alone would only be held up.
+    fn is_busy(&self) -> bool {
+        self.taken > 1 || !self.pending.is_empty()
+    }
+
     fn has_room(&self) -> bool {
         self.pending.len() < MOST_PENDING && self.output.len() < MOST_OUTPUT
     }
@@ -162,7 +172,7 @@ impl<P: Protocol> Connection<P> {
         first: impl IntoIterator<Item = Call<P::Reply>>,
         waiting: &mut Receiver<Call<P::Reply>>,
     ) {
-        self.used = Instant::now();
+        (self.used, self.taken) = (Instant::now(), 0);
         for call in first {
             self.put(call);
         }
@@ -175,6 +185,7 @@ impl<P: Protocol> Connection<P> {
 
     /// Puts a call into the output, unless its caller is gone, it is for another run, or it has waited for long.
     fn put(&mut self, call: Call<P::Reply>) {
+        self.taken += 1;
         let is_other = |run: &Arc<str>| !Arc::ptr_eq(run, &self.run) && !P::is_same_run(run, &self.run);
         if call.run.as_ref().is_some_and(is_other) {
             call.fail(CacheFault::Lost);

@@ -36,7 +36,8 @@ impl Fake {
 
     /// The next connection.
     async fn accept(&self) -> Peer {
-        let (stream, _) = self.listener.accept().await.unwrap();
+        let accepted = tokio::time::timeout(Duration::from_secs(20), self.listener.accept()).await;
+        let (stream, _) = accepted.expect("the client connects").unwrap();
         stream.set_nodelay(true).unwrap();
         let input = Vec::new();
         Peer {
@@ -79,6 +80,14 @@ impl Peer {
             if self.read == 0 {
                 return None;
             }
+        }
+    }
+
+    /// Ends the connection, and lets the client see it.
+    async fn close(self) {
+        drop(self);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -312,7 +321,7 @@ async fn another_run_gets_nothing_that_is_for_the_one_before() {
     peer.answer_key("again").await;
     let again = gets.join_next().await.unwrap().unwrap().1.unwrap().run;
     assert!(Arc::ptr_eq(&run, &again));
-    drop(peer);
+    peer.close().await;
     let keys = ["key".to_owned()];
     let (removed, mut peer) = tokio::join!(client.remove(&run, &keys), fake.greet("two"));
     assert!(matches!(removed, Err(CacheFault::Lost)));
