@@ -8,7 +8,8 @@ pub trait Rng: Send + Sync + 'static {
     fn fill(&self, buffer: &mut [u8]);
 }
 
-/// Bytes that follow from a seed, for tests and golden conversations. They are predictable.
+/// Bytes that follow from a seed, for tests and golden conversations, and for numbers that have to differ and are no secret. They are
+/// predictable. In the sequence of 64-bit numbers each comes once.
 #[derive(Debug)]
 pub struct SeededRng(AtomicU64);
 

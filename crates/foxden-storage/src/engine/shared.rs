@@ -21,6 +21,7 @@ mod entry;
 mod epoch;
 mod health;
 mod memcached;
+mod pipeline;
 mod redis;
 mod server;
 mod wire;
@@ -33,7 +34,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use foxden_model::{Clock, Rng, SyncTime, UserId};
+use foxden_model::{Clock, Rng, SeededRng, SyncTime, UserId};
 
 use self::barring::BarFault;
 use self::bars::{BarList, SeenBars};
@@ -65,7 +66,8 @@ pub struct SharedCached<E> {
     server: Arc<dyn CacheServer>,
     agreement: Agreement,
     clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
+    /// Numbers that no other claim, version or bar has, of whatever process.
+    unique: SeededRng,
     announced: Announced,
     seen_bars: SeenBars,
     /// When this process last had the server count all lists as used.
@@ -105,14 +107,16 @@ impl<E: Engine> SharedCached<E> {
         rng: Arc<dyn Rng>,
     ) -> Self {
         let epochs = Arc::new(Epochs::new(Arc::clone(&server)));
-        let agreement =
-            Agreement::of_shared_cache(control, kind, epochs, times, Arc::clone(&clock), Arc::clone(&rng));
+        let mut begin = [0; 8];
+        rng.fill(&mut begin);
+        let unique = SeededRng::new(u64::from_le_bytes(begin));
+        let agreement = Agreement::of_shared_cache(control, kind, epochs, times, Arc::clone(&clock), rng);
         Self {
             engine,
             server,
             agreement,
             clock,
-            rng,
+            unique,
             announced: Announced::nothing(),
             seen_bars: SeenBars::default(),
             touched: AtomicI64::new(i64::MIN / 2),
@@ -134,7 +138,7 @@ impl<E: Engine> SharedCached<E> {
         let keys = EpochKeys(epoch);
         let (list, key) = (keys.list_of(user), keys.user(user));
         let object = query.and_then(|query| keys.object(user, query));
-        let claim = query.is_none().then(|| UserValue::claim(self.random()));
+        let claim = query.is_none().then(|| UserValue::claim(self.unique()));
         let read = CacheRead {
             list: &list,
             key: Some(&key),
@@ -173,8 +177,8 @@ impl<E: Engine> SharedCached<E> {
 
     /// Asks the cache, and reads the list of bars.
     async fn ask(&self, read: CacheRead<'_>) -> Result<(Got, Found, BarList), CacheFault> {
-        let got = self.server.get(read).await?;
-        let found = got.list.clone().ok_or(CacheFault::Lost)?;
+        let mut got = self.server.get(read).await?;
+        let found = got.list.take().ok_or(CacheFault::Lost)?;
         let bars = BarList::read(&found.value).ok_or(CacheFault::Lost)?;
         if !self.server.is_same_run(&bars.run, &got.run) {
             return Err(CacheFault::Lost);
@@ -206,7 +210,7 @@ impl<E: Engine> SharedCached<E> {
     async fn fill(&self, lookup: &Lookup, summary: &Summary) {
         let Some(claim) = &lookup.got.value else { return };
         let times = UserTimes {
-            version: self.random(),
+            version: self.unique(),
             modified: summary.modified,
             collections: Arc::clone(&summary.collections),
         };
@@ -216,10 +220,14 @@ impl<E: Engine> SharedCached<E> {
         self.noted(filled, lookup.keys.0).await;
     }
 
-    fn random(&self) -> u64 {
-        let mut random = [0; 8];
-        self.rng.fill(&mut random);
-        u64::from_le_bytes(random)
+    /// A number that is drawn once. It need not be secret, so no lookup asks the operating system for it. All processes go along the same
+    /// sequence, in which each of the 2⁶⁴ numbers comes once, and each begins at a random place. Two that have drawn a million million
+    /// numbers each have one in common with a chance of one in nine million. Numbers that are random one by one would not be as unique:
+    /// some thousands of so many would agree.
+    fn unique(&self) -> u64 {
+        let mut unique = [0; 8];
+        self.unique.fill(&mut unique);
+        u64::from_le_bytes(unique)
     }
 }
 

@@ -43,7 +43,7 @@ impl<E: Engine> SharedCached<E> {
     pub(super) async fn bar(&self, epoch: i64, user: UserId) -> Result<Barred, BarFault> {
         let bar = Bar {
             user,
-            token: self.random(),
+            token: self.unique(),
         };
         let mut fault = BarFault::from(too_slow());
         let barring = async {
@@ -128,7 +128,7 @@ impl<E: Engine> SharedCached<E> {
 
     /// A random pause, longer after more attempts: those who change the same list do not meet again.
     fn short_pause(&self, attempt: u32) -> Duration {
-        Duration::from_millis(self.random() % u64::from(attempt.min(14) + 2))
+        Duration::from_millis(self.unique() % u64::from(attempt.min(14) + 2))
     }
 
     /// What becomes of the bar of a write that has ended.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foxden_model::Clock;
 
-use super::wire::{Pool, Protocol, Wire, WireFault};
+use super::pipeline::Pipeline;
+use super::wire::{Input, Protocol, ReadFault, Wire, number, put_number};
 use super::{CacheAddress, CacheFault, CacheLook, CacheRead, CacheServer, Found, Got};
 
 /// Stores a value if the one before has not changed, and removes another key then.
@@ -17,10 +18,14 @@ const REPLACE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 en
 const TOUCH: &str = "for _, key in ipairs(KEYS) do redis.call('GET', key) end";
 /// The earliest version of Redis, and that of Valkey, which has another number of its own for it.
 const LEAST_VERSION: u32 = 7;
+/// The most values of an answer.
+const MOST_VALUES: usize = 16;
+/// The bytes that a request which reads has room for.
+const READ_BYTES: usize = 320;
 
 /// A server.
 pub(super) struct Redis {
-    pool: Pool<Login>,
+    pipeline: Pipeline<Login>,
     place: String,
 }
 
@@ -30,7 +35,7 @@ struct Login(CacheAddress);
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
-    Text(String),
+    Done,
     Error(String),
     Number(i64),
     Bytes(Vec<u8>),
@@ -42,14 +47,14 @@ impl Redis {
     pub(super) fn new(address: CacheAddress, clock: Arc<dyn Clock>) -> Self {
         let (host, port, place) = (address.host.clone(), address.port, address.to_string());
         Self {
-            pool: Pool::new(Login(address), host, port, clock),
+            pipeline: Pipeline::new(Login(address), host, port, clock),
             place,
         }
     }
 
     /// The answer to one command.
-    async fn ask(&self, request: &[u8], run: Option<&Arc<str>>) -> Result<Reply, CacheFault> {
-        let (replies, _) = self.pool.call(request, 1, run).await?;
+    async fn ask(&self, request: Vec<u8>, run: Option<&Arc<str>>) -> Result<Reply, CacheFault> {
+        let (replies, _) = self.pipeline.call(request, 1, run).await?;
         match replies.into_iter().next() {
             Some(Reply::Error(cause)) => Err(CacheFault::Away(cause)),
             Some(reply) => Ok(reply),
@@ -65,7 +70,7 @@ impl CacheServer for Redis {
     }
 
     async fn look(&self) -> Result<CacheLook, CacheFault> {
-        let Reply::Bytes(info) = self.ask(&command(&[b"INFO"]), None).await? else {
+        let Reply::Bytes(info) = self.ask(command(&[b"INFO"]), None).await? else {
             return Err(strange());
         };
         Ok(judged(&String::from_utf8_lossy(&info)))
@@ -73,7 +78,7 @@ impl CacheServer for Redis {
 
     async fn run(&self) -> Result<Arc<str>, CacheFault> {
         // A connection knows it; the answer tells that it is still one.
-        Ok(self.pool.repeatable(&command(&[b"PING"]), 1).await?.1)
+        Ok(self.pipeline.repeatable(command(&[b"PING"]), 1).await?.1)
     }
 
     fn is_same_run(&self, one: &str, other: &str) -> bool {
@@ -88,9 +93,9 @@ impl CacheServer for Redis {
     ) -> Result<(), CacheFault> {
         let mut request = Vec::new();
         for (key, value) in values {
-            request.extend(set(key, value, ttl));
+            put_set(&mut request, key, value, ttl);
         }
-        let (replies, _) = self.pool.call(&request, values.len(), Some(run)).await?;
+        let (replies, _) = self.pipeline.call(request, values.len(), Some(run)).await?;
         let failed = replies.into_iter().find_map(|reply| match reply {
             Reply::Error(cause) => Some(CacheFault::Away(cause)),
             _ => None,
@@ -99,24 +104,27 @@ impl CacheServer for Redis {
     }
 
     async fn get(&self, read: CacheRead<'_>) -> Result<Got, CacheFault> {
-        let mut request = Vec::new();
+        let keys = [Some(read.list), read.key, read.object].map(|key| key.map(str::as_bytes));
+        let mut request = Vec::with_capacity(READ_BYTES);
+        let mut answers = 1;
         if let (Some(key), Some((claim, ttl))) = (read.key, read.claim) {
             // It is refused if there is an entry, or no memory.
-            request = claim_of(key, claim, ttl);
+            put_claim(&mut request, key, claim, ttl);
+            answers += 1;
         }
-        let answers = 1 + usize::from(!request.is_empty());
-        let keys = [Some(read.list), read.key, read.object].map(|key| key.map(str::as_bytes));
-        let words: Vec<_> = std::iter::once(b"MGET".as_slice())
-            .chain(keys.into_iter().flatten())
-            .collect();
-        request.extend(command(&words));
+        let asked = keys.iter().flatten().count();
+        begin(&mut request, 1 + asked);
+        put_word(&mut request, b"MGET");
+        for key in keys.iter().flatten() {
+            put_word(&mut request, key);
+        }
         // A claim that arrives late, once more, could come after the write that has removed it.
         let (replies, run) = match read.claim {
-            Some(_) => self.pool.call(&request, answers, None).await?,
-            None => self.pool.repeatable(&request, answers).await?,
+            Some(_) => self.pipeline.call(request, answers, None).await?,
+            None => self.pipeline.repeatable(request, answers).await?,
         };
         let values = match replies.into_iter().next_back() {
-            Some(Reply::List(values)) if values.len() + 1 == words.len() => values,
+            Some(Reply::List(values)) if values.len() == asked => values,
             Some(Reply::Error(cause)) => return Err(CacheFault::Away(cause)),
             _ => return Err(strange()),
         };
@@ -141,7 +149,7 @@ impl CacheServer for Redis {
         removed: Option<&str>,
     ) -> Result<Option<Found>, CacheFault> {
         let request = replace(key, &before.value, &value, ttl, removed);
-        let reply = self.ask(&request, Some(run)).await?;
+        let reply = self.ask(request, Some(run)).await?;
         Ok((reply == Reply::Number(1)).then(|| found(value)))
     }
 
@@ -149,7 +157,7 @@ impl CacheServer for Redis {
         let words: Vec<_> = std::iter::once(b"DEL".as_slice())
             .chain(keys.iter().map(String::as_bytes))
             .collect();
-        self.ask(&command(&words), Some(run)).await.map(drop)
+        self.ask(command(&words), Some(run)).await.map(drop)
     }
 
     async fn fill(
@@ -161,18 +169,20 @@ impl CacheServer for Redis {
         ttl: Duration,
     ) -> Result<(), CacheFault> {
         let request = replace(key, &found.value, value, ttl, None);
-        self.pool.tell(&request, 1, run).await
+        self.pipeline.tell(request, 1, run).await
     }
 
     async fn touch(&self, run: &Arc<str>, keys: &[String]) -> Result<(), CacheFault> {
         let count = keys.len().to_string();
         let mut words = vec![b"EVAL".as_slice(), TOUCH.as_bytes(), count.as_bytes()];
         words.extend(keys.iter().map(String::as_bytes));
-        self.pool.tell(&command(&words), 1, run).await
+        self.pipeline.tell(command(&words), 1, run).await
     }
 
     async fn put(&self, run: &Arc<str>, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheFault> {
-        self.pool.tell(&set(key, value, ttl), 1, run).await
+        let mut request = Vec::new();
+        put_set(&mut request, key, value, ttl);
+        self.pipeline.tell(request, 1, run).await
     }
 }
 
@@ -192,31 +202,32 @@ impl Protocol for Login {
             greeted(wire, &command(&[b"SELECT", number.as_bytes()]), "the database").await?;
         }
         let Reply::Bytes(info) = greeted(wire, &command(&[b"INFO"]), "INFO").await? else {
-            return Err(WireFault::strange().into());
+            return Err("it tells nothing of itself".to_owned());
         };
         check(&String::from_utf8_lossy(&info))
     }
 
-    async fn reply(wire: &mut Wire) -> Result<Reply, WireFault> {
-        let line = wire.line().await?;
-        let Some((kind, rest)) = line.split_at_checked(1) else {
-            return Err(WireFault::strange());
-        };
+    fn reply(input: &mut Input<'_>) -> Result<Reply, ReadFault> {
+        let (kind, rest) = input.line()?.split_first().ok_or_else(ReadFault::strange)?;
         Ok(match kind {
-            "+" => Reply::Text(rest.to_owned()),
-            "-" => Reply::Error(rest.to_owned()),
-            ":" => Reply::Number(number(rest)?),
-            "$" => bytes(wire, rest).await?.map_or(Reply::Nothing, Reply::Bytes),
-            "*" => {
-                let mut list = Vec::new();
-                for _ in 0..number(rest)?.clamp(0, 16) {
-                    let line = wire.line().await?;
-                    let length = line.strip_prefix('$').ok_or_else(WireFault::strange)?;
-                    list.push(bytes(wire, length).await?);
+            b'+' => Reply::Done,
+            b'-' => Reply::Error(String::from_utf8_lossy(rest).into_owned()),
+            b':' => Reply::Number(number(rest).ok_or_else(ReadFault::strange)?),
+            b'$' => bytes(input, rest)?.map_or(Reply::Nothing, Reply::Bytes),
+            b'*' => {
+                let values = length(rest)?.unwrap_or_default();
+                if values > MOST_VALUES {
+                    return Err(ReadFault::strange());
+                }
+                let mut list = Vec::with_capacity(values);
+                for _ in 0..values {
+                    let line = input.line()?;
+                    let length = line.strip_prefix(b"$").ok_or_else(ReadFault::strange)?;
+                    list.push(bytes(input, length)?);
                 }
                 Reply::List(list)
             }
-            _ => return Err(WireFault::strange()),
+            _ => return Err(ReadFault::strange()),
         })
     }
 }
@@ -224,7 +235,7 @@ impl Protocol for Login {
 /// The answer to a command of the greeting.
 async fn greeted(wire: &mut Wire, request: &[u8], what: &str) -> Result<Reply, String> {
     wire.send(request).await?;
-    match Login::reply(wire).await? {
+    match wire.read(Login::reply).await? {
         Reply::Error(cause) if cause.starts_with("NOAUTH") => Err(
             "it wants a password: write redis://:PASSWORD@HOST, or redis://HOST?password_file=FILE"
                 .to_owned(),
@@ -295,25 +306,47 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
+/// A command of these words.
 fn command(words: &[&[u8]]) -> Vec<u8> {
-    let mut request = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        request.extend(format!("${}\r\n", word.len()).into_bytes());
-        request.extend_from_slice(word);
-        request.extend_from_slice(b"\r\n");
-    }
+    let mut request = Vec::new();
+    put_command(&mut request, words);
     request
 }
 
-fn set(key: &str, value: &[u8], ttl: Duration) -> Vec<u8> {
+fn put_command(request: &mut Vec<u8>, words: &[&[u8]]) {
+    begin(request, words.len());
+    for word in words {
+        put_word(request, word);
+    }
+}
+
+/// Begins a command of so many words.
+fn begin(request: &mut Vec<u8>, words: usize) {
+    request.push(b'*');
+    put_number(request, words as u64);
+    request.extend_from_slice(b"\r\n");
+}
+
+fn put_word(request: &mut Vec<u8>, word: &[u8]) {
+    request.push(b'$');
+    put_number(request, word.len() as u64);
+    request.extend_from_slice(b"\r\n");
+    request.extend_from_slice(word);
+    request.extend_from_slice(b"\r\n");
+}
+
+fn put_set(request: &mut Vec<u8>, key: &str, value: &[u8], ttl: Duration) {
     let ttl = ttl.as_secs().to_string();
-    command(&[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes()])
+    put_command(request, &[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes()]);
 }
 
 /// Stores a value under a key that is absent.
-fn claim_of(key: &str, value: &[u8], ttl: Duration) -> Vec<u8> {
+fn put_claim(request: &mut Vec<u8>, key: &str, value: &[u8], ttl: Duration) {
     let ttl = ttl.as_secs().to_string();
-    command(&[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes(), b"NX"])
+    put_command(
+        request,
+        &[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes(), b"NX"],
+    );
 }
 
 fn replace(key: &str, before: &[u8], value: &[u8], ttl: Duration, removed: Option<&str>) -> Vec<u8> {
@@ -330,24 +363,68 @@ const fn found(value: Vec<u8>) -> Found {
 }
 
 fn strange() -> CacheFault {
-    CacheFault::Away(WireFault::strange().into())
+    CacheFault::Away("its answer has another form".to_owned())
 }
 
-fn number(text: &str) -> Result<i64, WireFault> {
-    text.parse().map_err(|_| WireFault::strange())
+/// A length that was told; none if it is below zero, which stands for nothing.
+fn length(digits: &[u8]) -> Result<Option<usize>, ReadFault> {
+    let length: i64 = number(digits).ok_or_else(ReadFault::strange)?;
+    Ok(usize::try_from(length).ok())
 }
 
 /// The bytes of this length; none if it is below zero.
-async fn bytes(wire: &mut Wire, length: &str) -> Result<Option<Vec<u8>>, WireFault> {
-    match usize::try_from(number(length)?) {
-        Ok(length) => wire.bytes(length).await.map(Some),
-        Err(_) => Ok(None),
-    }
+fn bytes(input: &mut Input<'_>, digits: &[u8]) -> Result<Option<Vec<u8>>, ReadFault> {
+    let length = length(digits)?;
+    length.map(|length| Ok(input.bytes(length)?.to_vec())).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_read_once_they_are_whole() {
+        let list = Reply::List(vec![Some(b"a\r\nb".to_vec()), None, Some(Vec::new())]);
+        for (bytes, reply) in [
+            ("+OK\r\n", Reply::Done),
+            ("-ERR no\r\n", Reply::Error("ERR no".to_owned())),
+            (":-12\r\n", Reply::Number(-12)),
+            ("$3\r\nabc\r\n", Reply::Bytes(b"abc".to_vec())),
+            ("$-1\r\n", Reply::Nothing),
+            ("*3\r\n$4\r\na\r\nb\r\n$-1\r\n$0\r\n\r\n", list),
+            ("*-1\r\n", Reply::List(Vec::new())),
+        ] {
+            let more = format!("{bytes}+OK\r\n");
+            let mut input = Input::new(more.as_bytes());
+            assert_eq!(Login::reply(&mut input), Ok(reply));
+            assert_eq!(Login::reply(&mut input), Ok(Reply::Done));
+            assert_eq!(input.len(), 0);
+            for end in 0..bytes.len() {
+                let cut = Login::reply(&mut Input::new(&bytes.as_bytes()[..end]));
+                assert_eq!(cut, Err(ReadFault::Incomplete));
+            }
+        }
+        for strange in [
+            "\r\n",
+            "OK\r\n",
+            "+OK\n",
+            ":x\r\n",
+            "$1\r\nabc",
+            "*17\r\n",
+            "*1\r\n:1\r\n",
+            "$1048577\r\n",
+        ] {
+            let read = Login::reply(&mut Input::new(strange.as_bytes()));
+            assert!(matches!(read, Err(ReadFault::Broken(_))), "{strange}");
+        }
+    }
+
+    #[test]
+    fn a_command_says_how_long_its_words_are() {
+        let request = command(&[b"SET", b"", &[b'x'; 1234]]);
+        let text = String::from_utf8(request).unwrap();
+        assert!(text.starts_with("*3\r\n$3\r\nSET\r\n$0\r\n\r\n$1234\r\nxxx"));
+    }
 
     #[test]
     fn a_server_that_is_not_fit_is_refused_with_the_cure() {

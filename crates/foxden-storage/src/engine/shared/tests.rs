@@ -3,7 +3,7 @@
 
 mod barring;
 mod fake;
-mod wire;
+mod pipeline;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
