@@ -66,7 +66,8 @@ pub struct SharedCached<E> {
     server: Arc<dyn CacheServer>,
     agreement: Agreement,
     clock: Arc<dyn Clock>,
-    /// Numbers that no other claim, version or bar has, of whatever process.
+    rng: Arc<dyn Rng>,
+    /// Numbers that no other claim has, of whatever process.
     unique: SeededRng,
     announced: Announced,
     seen_bars: SeenBars,
@@ -110,12 +111,14 @@ impl<E: Engine> SharedCached<E> {
         let mut begin = [0; 8];
         rng.fill(&mut begin);
         let unique = SeededRng::new(u64::from_le_bytes(begin));
-        let agreement = Agreement::of_shared_cache(control, kind, epochs, times, Arc::clone(&clock), rng);
+        let agreement =
+            Agreement::of_shared_cache(control, kind, epochs, times, Arc::clone(&clock), Arc::clone(&rng));
         Self {
             engine,
             server,
             agreement,
             clock,
+            rng,
             unique,
             announced: Announced::nothing(),
             seen_bars: SeenBars::default(),
@@ -145,7 +148,7 @@ impl<E: Engine> SharedCached<E> {
             object: object.as_deref(),
             claim: claim.as_deref().map(|claim| (claim, CLAIM_TTL)),
         };
-        let (got, _, bars) = self.noted(self.ask(read).await, epoch).await?;
+        let (got, _, bars) = self.noted(self.ask(user, read).await, epoch).await?;
         // What was found counts if the epoch is still the one in use.
         if self.agreement.serving().await != Some(epoch) || bars.bars_user(user) {
             return None;
@@ -175,12 +178,13 @@ impl<E: Engine> SharedCached<E> {
         }
     }
 
-    /// Asks the cache, and reads the list of bars.
-    async fn ask(&self, read: CacheRead<'_>) -> Result<(Got, Found, BarList), CacheFault> {
+    /// Asks the cache, and reads the list with the user's bars.
+    async fn ask(&self, user: UserId, read: CacheRead<'_>) -> Result<(Got, Found, BarList), CacheFault> {
         let mut got = self.server.get(read).await?;
         let found = got.list.take().ok_or(CacheFault::Lost)?;
         let bars = BarList::read(&found.value).ok_or(CacheFault::Lost)?;
-        if !self.server.is_same_run(&bars.run, &got.run) {
+        let is_it = bars.number == BarList::number_of(user);
+        if !is_it || !self.server.is_same_run(&bars.run, &got.run) {
             return Err(CacheFault::Lost);
         }
         Ok((got, found, bars))
@@ -210,7 +214,7 @@ impl<E: Engine> SharedCached<E> {
     async fn fill(&self, lookup: &Lookup, summary: &Summary) {
         let Some(claim) = &lookup.got.value else { return };
         let times = UserTimes {
-            version: self.unique(),
+            version: self.random(),
             modified: summary.modified,
             collections: Arc::clone(&summary.collections),
         };
@@ -220,7 +224,15 @@ impl<E: Engine> SharedCached<E> {
         self.noted(filled, lookup.keys.0).await;
     }
 
-    /// A number that is drawn once. It need not be secret, so no lookup asks the operating system for it. All processes go along the same
+    /// A random number of the operating system: the state of a process that is taken back with its machine would give it again, and an
+    /// object of before would have the version of an entry of today.
+    fn random(&self) -> u64 {
+        let mut random = [0; 8];
+        self.rng.fill(&mut random);
+        u64::from_le_bytes(random)
+    }
+
+    /// A number that is drawn once, for what lasts a moment: no lookup asks the operating system for it. All processes go along the same
     /// sequence, in which each of the 2⁶⁴ numbers comes once, and each begins at a random place. Two that have drawn a million million
     /// numbers each have one in common with a chance of one in nine million. Numbers that are random one by one would not be as unique:
     /// some thousands of so many would agree.

@@ -43,7 +43,7 @@ impl<E: Engine> SharedCached<E> {
     pub(super) async fn bar(&self, epoch: i64, user: UserId) -> Result<Barred, BarFault> {
         let bar = Bar {
             user,
-            token: self.unique(),
+            token: self.random(),
         };
         let mut fault = BarFault::from(too_slow());
         let barring = async {
@@ -73,7 +73,7 @@ impl<E: Engine> SharedCached<E> {
     /// Bars the entry unless another writer changes the same list.
     async fn try_to_bar(&self, keys: EpochKeys, bar: Bar) -> Result<Option<Barred>, BarFault> {
         let (list, key) = (keys.list_of(bar.user), keys.user(bar.user));
-        let (got, before, bars) = self.ask(CacheRead::list(&list)).await?;
+        let (got, before, bars) = self.ask(bar.user, CacheRead::list(&list)).await?;
         let mut found = self.seen_bars.found(&bars, bar.user, self.clock.steady_millis());
         found.old.retain(|old| *old != bar);
         let list_found = if bars.has(bar) {
@@ -106,6 +106,7 @@ impl<E: Engine> SharedCached<E> {
         let Barred { keys, bar, .. } = barred;
         let list = keys.list_of(bar.user);
         let (mut run, mut found) = (Arc::clone(&barred.run), barred.list.clone());
+        let mut was_away = false;
         for attempt in 0..ATTEMPTS {
             let bars = BarList::read(&found.value).ok_or(CacheFault::Lost)?;
             if !bars.has(*bar) {
@@ -115,12 +116,20 @@ impl<E: Engine> SharedCached<E> {
             }
             let value = bars.without(ended).write();
             let replaced = self.server.replace(&run, &list, &found, value, LIST_TTL, None);
-            if replaced.await?.is_some() {
-                return Ok(());
-            }
-            tokio::time::sleep(self.short_pause(attempt)).await;
+            let pause = match replaced.await {
+                // A connection that ends takes many calls with it. Whether this one was carried out, the list tells.
+                Err(CacheFault::Away(_)) if !was_away => {
+                    was_away = true;
+                    PAUSE
+                }
+                replaced => match replaced? {
+                    Some(_) => return Ok(()),
+                    None => self.short_pause(attempt),
+                },
+            };
+            tokio::time::sleep(pause).await;
             let got;
-            (got, found, _) = self.ask(CacheRead::list(&list)).await?;
+            (got, found, _) = self.ask(bar.user, CacheRead::list(&list)).await?;
             run = got.run;
         }
         Ok(())

@@ -148,6 +148,7 @@ impl<P: Protocol> Pipeline<P> {
             return calls.clone();
         }
         let (calls, waiting) = mpsc::channel(MOST_WAITING);
+        // A stop need not wait for it: callers wait for what matters, and it ends with the pipeline.
         queue.task = JoinSet::new();
         queue
             .task

@@ -189,6 +189,9 @@ impl<P: Protocol> Connection<P> {
         let is_other = |run: &Arc<str>| !Arc::ptr_eq(run, &self.run) && !P::is_same_run(run, &self.run);
         if call.run.as_ref().is_some_and(is_other) {
             call.fail(CacheFault::Lost);
+        } else if call.answers == 0 {
+            // It asks for nothing.
+            call.answer(Vec::new(), &self.run);
         } else if self.used.duration_since(call.began) > SEND_TIMEOUT {
             call.fail(CacheFault::Away(slow()));
         } else if !call.is_abandoned() {
@@ -223,7 +226,8 @@ impl<P: Protocol> Connection<P> {
         let mut answered = 0;
         while input.len() > 0 {
             let asked = self.pending.get_mut(answered);
-            let Some(asked) = asked.filter(|asked| asked.end() <= self.written) else {
+            // Of a call that is written in part, the first commands may be answered.
+            let Some(asked) = asked.filter(|asked| asked.begin < self.written) else {
                 // One answer too many: those that came with it may belong to earlier commands.
                 return Err(End::Broken(wire::too_many()));
             };
@@ -234,7 +238,17 @@ impl<P: Protocol> Connection<P> {
                 Err(ReadFault::Broken(cause)) => return Err(End::Broken(cause)),
             }
             input = ahead;
-            answered += usize::from(asked.replies.len() == asked.call.answers);
+            if asked.replies.len() == asked.call.answers {
+                if asked.end() > self.written {
+                    return Err(End::Broken(wire::too_many()));
+                }
+                answered += 1;
+            }
+        }
+        // Bytes that come in time one by one, and are no answer, keep everything else from its turn.
+        let is_late = |oldest: &Pending<_>| oldest.due <= Instant::now();
+        if answered == 0 && self.pending.front().is_some_and(is_late) {
+            return Err(End::Slow);
         }
         let rest = input.len();
         if rest > 2 * MOST_BYTES {
@@ -272,13 +286,17 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// The calls that may go to another connection, after this one has ended. The others fail.
+    /// The calls that may go to another connection, after this one has ended. The others fail, and those that are too late for it.
     fn for_another(&mut self, cause: &str) -> VecDeque<Call<P::Reply>> {
-        let written = self.written;
-        let unanswered = self.pending.drain(..);
-        unanswered
-            .filter_map(|pending| pending.call.again(pending.begin < written, cause))
-            .collect()
+        let (written, now) = (self.written, Instant::now());
+        let again = |pending: Pending<P::Reply>| {
+            if now.duration_since(pending.call.began) > SEND_TIMEOUT {
+                pending.call.fail(CacheFault::Away(cause.to_owned()));
+                return None;
+            }
+            pending.call.again(pending.begin < written, cause)
+        };
+        self.pending.drain(..).filter_map(again).collect()
     }
 }
 

@@ -406,3 +406,28 @@ async fn what_is_told_is_answered_in_its_turn() {
     peer.answer_key("second").await;
     assert_eq!(list_of(gets.join_next().await.unwrap().unwrap().1), b"second");
 }
+
+/// A server carries out the first commands of a call before it has the last.
+#[tokio::test]
+async fn a_call_that_is_written_in_part_may_be_answered_in_part() {
+    let (fake, client) = Fake::new().await;
+    // More than the buffers of the system take.
+    let list = "x".repeat(32 << 20);
+    let read = CacheRead {
+        list: &list,
+        key: Some("key"),
+        object: None,
+        claim: Some((b"claim", CLAIM_TTL)),
+    };
+    let serves = async {
+        let mut peer = fake.greet("one").await;
+        assert_eq!(peer.command().await.unwrap()[0], "SET");
+        peer.answer("+OK\r\n").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let words = peer.command().await.unwrap();
+        assert_eq!((words[0].as_str(), words[1].len()), ("MGET", list.len()));
+        peer.answer(&format!("*2\r\n{}$-1\r\n", bulk("list"))).await;
+    };
+    let (got, ()) = tokio::join!(client.get(read), serves);
+    assert_eq!(list_of(got), b"list");
+}
