@@ -1,4 +1,10 @@
 //! Builds a release server and measures it beside reference programs or an earlier build.
+//!
+//! - [`gate`]: what operations cost may not grow without a reason
+//! - [`report`]: how fast the server is today, for the page of trends
+
+pub mod gate;
+mod report;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,13 +19,16 @@ use crate::test::servers::Servers;
 
 /// Measures a release server.
 ///
-/// - `instructions [EARLIER]` counts the instructions of a request, beside those of an earlier build's program.
+/// - `--gate` compares what operations cost with what is recorded, and `--report [FOLDER]` measures for the page of trends.
+/// - `instructions [EARLIER]` counts the instructions and allocations of a request, beside those of an earlier build's program.
 /// - `servers` measures the engines on database servers, `moves` moves between engines, and `caches` caches in front of a database
 ///   server: each writes its own rows of `docs/performance.md`.
 /// - Else does that, too, and writes `docs/performance.md`. The first argument is the seconds of a round, by default three; the second is the program
 ///   of an earlier build to compare with.
 pub fn run(words: &[&str]) -> Result<bool> {
     match words {
+        ["--gate", rest @ ..] => gate::run(rest),
+        ["--report", rest @ ..] => report::run(rest),
         ["instructions", earlier @ ..] => {
             if let Err(what_to_do) = VALGRIND.ensure()? {
                 bail!("{what_to_do}");

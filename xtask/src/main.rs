@@ -57,8 +57,15 @@ usage: cargo xtask <command>
   bench servers|moves|caches
                  measure the engines on database servers, moves between engines, or
                  caches in front of a database server, for the same page
+  bench --gate [--accept WHY]
+                 count instructions and allocations of each operation, and fail where they grow
+                 by more than 3 % over xtask/bench/gate.tsv; --accept records them with a reason
+  bench --report [FOLDER]
+                 five minutes of load on a release server; keeps results and reports, and makes
+                 a page of trends from all results of the folder
   bench instructions [PROGRAM]
-                 count the instructions of a request, beside an earlier build's
+                 count the instructions and allocations of a request in a release
+                 server, beside an earlier build's
   soak --attacks [--seconds N] [--only ATTACK,...]
                  an ordinary load beside all attacks at once; checks ordinary requests,
                  memory, disk and the security log

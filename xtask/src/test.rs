@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::bench::gate;
 use crate::cargo::cargo;
 use crate::packages::{CPP, FAKETIME, FIREFOX, HAPROXY, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, python, tidy};
@@ -134,6 +135,7 @@ impl Run {
         let (pooler, behind) = self.pooler(is_long)?;
         computes.extend(behind);
         computes.extend(self.fuzz_briefly()?);
+        computes.push(costs()?);
 
         let mut waits = engines();
         waits.push(self.whole_program()?);
@@ -361,6 +363,13 @@ fn engines() -> Vec<Suite> {
         // They wait most of the time.
         suite("caches that fail", &["--test", "caches"], &["--test-threads=6"]),
     ]
+}
+
+/// Compares what operations cost with what is recorded. Other suites do not disturb it: it counts, and looks at no clock.
+fn costs() -> Result<Suite> {
+    let mut command = Command::new(own_path()?);
+    command.args(["bench", "--gate", gate::AS_TESTS]);
+    Ok(Suite::new("no operation costs more than is recorded", command))
 }
 
 /// The tests of accounts with their registers on database servers.

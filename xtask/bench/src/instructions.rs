@@ -1,173 +1,165 @@
-//! Instructions that one request costs, counted by callgrind: the same on every run, whatever else the machine does.
+//! Instructions and allocations that one request costs, counted by callgrind: the same on every run, whatever else the machine
+//! does.
 //!
-//! Each server runs twice under valgrind and answers few requests, then many, on one connection. The difference is what
-//! the requests cost; what a start costs falls out.
+//! A server runs under valgrind. For each operation it answers some requests, its counters are set to zero, it answers the
+//! requests that count, and the counters are read.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::load;
+use crate::callgrind::Counts;
+use crate::load::Connection;
+use crate::operations::{OPERATIONS, Operation, Users};
 use crate::process::Process;
-use crate::request::{Basic, Signer};
 
-/// The user of Sync 1.5 whose store is asked for.
-const USER: u64 = 42;
-/// The person of Sync 1.1, and of accounts.
-const PERSON: u64 = 7;
-/// Collections of a store, each with one object.
-const COLLECTIONS: [&str; 10] = [
-    "addons",
-    "bookmarks",
-    "clients",
-    "crypto",
-    "forms",
-    "history",
-    "meta",
-    "passwords",
-    "prefs",
-    "tabs",
-];
+/// How many seconds' worth of what the server does by itself may come more or less than the length of a phase says: twice what
+/// comes most rarely.
+const OWN_SECONDS: f64 = 10.0;
+/// How long the server is left idle. What it does by itself comes each second, or every five.
+const IDLE: Duration = Duration::from_secs(5);
 
-/// How a client says who it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Dialect {
-    Hawk,
-    Basic,
+/// What one request of an operation costs.
+struct Cost {
+    operation: &'static str,
+    instructions: f64,
+    allocations: f64,
+    /// The smallest difference in allocations that is one: what the server does by itself comes at any time.
+    least_allocations: f64,
 }
 
-/// A request that is counted.
-struct Case {
-    name: &'static str,
-    dialect: Dialect,
-    method: &'static str,
-    /// After the user's root; a log-in has none.
-    path: Option<&'static str>,
-    /// Objects in the body.
-    objects: usize,
-    /// Requests of the first run, and of the second.
-    runs: [usize; 2],
-}
-
-const CASES: [Case; 6] = [
-    read("info/collections, Hawk", Dialect::Hawk, "/info/collections"),
-    read("info/collections, Basic", Dialect::Basic, "/info/collections"),
-    read(
-        "one object, Hawk",
-        Dialect::Hawk,
-        "/storage/bookmarks/aaaaaaaaaaaa",
-    ),
-    read(
-        "one object, Basic",
-        Dialect::Basic,
-        "/storage/bookmarks/aaaaaaaaaaaa",
-    ),
-    Case {
-        name: "POST of 100, Hawk",
-        dialect: Dialect::Hawk,
-        method: "POST",
-        path: Some("/storage/bookmarks"),
-        objects: 100,
-        runs: [100, 600],
-    },
-    Case {
-        name: "log-in",
-        dialect: Dialect::Basic,
-        method: "POST",
-        path: None,
-        objects: 0,
-        runs: [2, 10],
-    },
-];
-
-const fn read(name: &'static str, dialect: Dialect, path: &'static str) -> Case {
-    Case {
-        name,
-        dialect,
-        method: "GET",
-        path: Some(path),
-        objects: 0,
-        runs: [2_000, 12_000],
-    }
-}
-
-/// Counts every case for each program and prints a table; the second program is what the first is compared with.
+/// Counts every operation and prints a table; the second program is what the first is compared with.
 pub async fn run(program: &Path, earlier: Option<&Path>) -> Result<()> {
+    let ours = count(program, None).await?;
+    let Some(earlier) = earlier else {
+        println!("{:<28}{:>14}{:>14}", "one request", "instructions", "allocations");
+        for cost in &ours {
+            println!("{cost}");
+        }
+        return Ok(());
+    };
+    let theirs = count(earlier, None).await?;
     println!(
-        "{:<26}{:>12}{:>12}{:>8}",
-        "instructions", "this build", "earlier", "ratio"
+        "{:<28}{:>14}{:>14}{:>14}{:>14}{:>8}",
+        "one request", "instructions", "allocations", "earlier", "earlier", "ratio"
     );
-    for case in &CASES {
-        let ours = count(program, case).await?;
-        let Some(earlier) = earlier else {
-            println!("{:<26}{ours:>12.0}", case.name);
-            continue;
-        };
-        let theirs = count(earlier, case).await?;
+    for (ours, theirs) in ours.iter().zip(&theirs) {
         println!(
-            "{:<26}{ours:>12.0}{theirs:>12.0}{:>8.3}",
-            case.name,
-            ours / theirs
+            "{ours}{:>14.0}{:>14.1}{:>8.3}",
+            theirs.instructions,
+            theirs.allocations,
+            ours.instructions / theirs.instructions
         );
     }
     Ok(())
 }
 
-/// The instructions of one request of this case.
-async fn count(program: &Path, case: &Case) -> Result<f64> {
-    let [few, many] = case.runs;
-    let less = total(program, case, few).await?;
-    let more = total(program, case, many).await?;
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-    let each = more.saturating_sub(less) as f64 / (many - few) as f64;
-    Ok(each)
+/// Counts every operation and prints a line for each, with tabs between: its name, instructions, allocations, and the smallest
+/// difference in allocations that is one. The profiles go into that folder.
+pub async fn print_counts(program: &Path, profiles: &Path) -> Result<()> {
+    for cost in count(program, Some(profiles)).await? {
+        println!(
+            "{}\t{:.0}\t{:.1}\t{:.1}",
+            cost.operation, cost.instructions, cost.allocations, cost.least_allocations
+        );
+    }
+    Ok(())
 }
 
-/// The instructions of a server that answers so many requests, from its start to its end.
-async fn total(program: &Path, case: &Case, requests: usize) -> Result<u64> {
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            operation,
+            instructions,
+            allocations,
+            ..
+        } = self;
+        write!(f, "{operation:<28}{instructions:>14.0}{allocations:>14.1}")
+    }
+}
+
+/// What one request of each operation costs.
+async fn count(program: &Path, profiles: Option<&Path>) -> Result<Vec<Cost>> {
     let server = Process::under_callgrind(program).await?;
-    load::once(server.port, &preparation(server.port, case)).await?;
-    let request = request(server.port, case);
-    load::once(server.port, &vec![request; requests]).await?;
-    let counts = server.counts()?;
-    let line = counts
-        .lines()
-        .find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
-    let Some(total) = line else {
-        bail!("callgrind wrote no total");
-    };
-    total.trim().parse().context("callgrind's total")
-}
-
-/// Fills the store, and makes the account where the case needs one.
-fn preparation(port: u16, case: &Case) -> load::Script {
-    let mut script = Vec::new();
-    if case.dialect == Dialect::Basic {
-        script.push(Basic::registration(PERSON, port));
-    }
-    if case.path.is_some() {
-        let object = format!(r#"{{"id":"aaaaaaaaaaaa","payload":"{}"}}"#, "x".repeat(300));
-        for collection in COLLECTIONS {
-            let path = format!("/storage/{collection}/aaaaaaaaaaaa");
-            script.push(written(port, case.dialect, "PUT", &path, &object));
+    let mut users = Users::prepare(server.port).await?;
+    let idle = idle(&server).await?;
+    let mut costs = Vec::new();
+    for operation in &OPERATIONS {
+        let phase = phase(&server, &mut users, operation).await;
+        let phase = phase.with_context(|| operation.name)?;
+        if let Some(folder) = profiles {
+            let file = operation.name.replace(['/', ' ', ','], "-");
+            std::fs::write(folder.join(format!("{file}.callgrind")), &phase.profile)?;
         }
+        costs.push(phase.cost(operation, &idle)?);
     }
-    script
+    Ok(costs)
 }
 
-fn request(port: u16, case: &Case) -> Vec<u8> {
-    let Some(path) = case.path else {
-        return Basic::sign_in(PERSON, port);
-    };
-    let object = |number| format!(r#"{{"id":"a{number:011}","payload":"{}"}}"#, "x".repeat(300));
-    let objects: Vec<String> = (0..case.objects).map(object).collect();
-    let body = format!("[{}]", objects.join(","));
-    written(port, case.dialect, case.method, path, &body)
+/// What was counted in some time, and how long that was.
+struct Phase {
+    profile: String,
+    length: Duration,
 }
 
-fn written(port: u16, dialect: Dialect, method: &str, path: &str, body: &str) -> Vec<u8> {
-    match dialect {
-        Dialect::Hawk => Signer::new(USER, port).request(method, path, body),
-        Dialect::Basic => Basic::new(PERSON, port).request(method, path, body),
+impl Phase {
+    /// What one request costs, without what the server does while it is asked nothing.
+    fn cost(&self, operation: &Operation, idle: &Rates) -> Result<Cost> {
+        let counts = Counts::read(&self.profile)?;
+        let seconds = self.length.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        let requests = operation.counted as f64;
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        let each = |count: u64, rate: f64| (count as f64 - rate * seconds) / requests;
+        Ok(Cost {
+            operation: operation.name,
+            instructions: each(counts.instructions, idle.instructions),
+            allocations: each(counts.allocations, idle.allocations),
+            least_allocations: OWN_SECONDS * idle.allocations / requests,
+        })
     }
+}
+
+/// What an idle server does in a second.
+struct Rates {
+    instructions: f64,
+    allocations: f64,
+}
+
+/// Counts what the server does while it is asked nothing.
+async fn idle(server: &Process) -> Result<Rates> {
+    server.settle()?;
+    server.reset_counts()?;
+    let begin = Instant::now();
+    tokio::time::sleep(IDLE).await;
+    let counts = Counts::read(&server.counts()?)?;
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+    let rate = |count: u64| count as f64 / begin.elapsed().as_secs_f64();
+    Ok(Rates {
+        instructions: rate(counts.instructions),
+        allocations: rate(counts.allocations),
+    })
+}
+
+/// Counts the requests of one operation. The server rests between two requests, so that what it does after an answer does not meet
+/// the next request, sometimes.
+async fn phase(server: &Process, users: &mut Users, operation: &Operation) -> Result<Phase> {
+    let [before, counted] = users.scripts(operation).await?;
+    let mut connection = Connection::open(server.port).await?;
+    for request in &before {
+        connection.ask(request).await?;
+        server.settle()?;
+    }
+    server.reset_counts()?;
+    let begin = Instant::now();
+    for request in &counted {
+        connection.ask(request).await?;
+        server.settle()?;
+    }
+    let length = begin.elapsed();
+    Ok(Phase {
+        profile: server.counts()?,
+        length,
+    })
 }

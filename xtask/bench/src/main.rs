@@ -7,17 +7,23 @@
 //! - [`comparison`]: one case, measured in alternating rounds
 //! - [`cases`]: the measurements
 //! - [`report`]: the page it becomes
-//! - [`mod@instructions`]: instructions that one request costs
+//! - [`mod@instructions`]: instructions and allocations that one request costs
+//! - [`operations`]: the requests whose cost is counted
+//! - [`callgrind`]: reads the counts
+//! - [`daily`]: what is measured every day
 //! - [`mod@soak`]: an ordinary load together with attacks, and how they affect it
 //! - [`attacks`]: the attacks
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its results")]
 
 mod attacks;
+mod callgrind;
 mod cases;
 mod comparison;
+mod daily;
 mod instructions;
 mod load;
+mod operations;
 mod process;
 mod reference;
 mod report;
@@ -26,7 +32,7 @@ mod soak;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use cases::Part;
 
@@ -45,6 +51,14 @@ async fn main() -> Result<()> {
         ["caches", foxden, seconds] => cases::caches::run(Path::new(foxden), seconds.parse()?).await,
         ["instructions", foxden, ref earlier @ ..] if earlier.len() < 2 => {
             instructions::run(Path::new(foxden), earlier.first().map(Path::new)).await
+        }
+        ["counts", foxden, profiles] => {
+            instructions::print_counts(Path::new(foxden), Path::new(profiles)).await
+        }
+        ["report", foxden, tester, folder, day] => {
+            let is_good = daily::run(Path::new(foxden), Path::new(tester), Path::new(folder), day).await?;
+            ensure!(is_good, "not every answer was right");
+            Ok(())
         }
         ["soak", foxden, seconds, picture, wanted] => {
             soak::run(Path::new(foxden), seconds.parse()?, Path::new(picture), wanted).await
@@ -66,6 +80,8 @@ async fn main() -> Result<()> {
              \u{20}      foxden-bench memory|speed|reads|writes|legacy|size <foxden program> <seconds a round> [<earlier program>]\n\
              \u{20}      foxden-bench caches <foxden program> <seconds a round>\n\
              \u{20}      foxden-bench instructions <foxden program> [<earlier program>]\n\
+             \u{20}      foxden-bench counts <foxden program> <folder for profiles>\n\
+             \u{20}      foxden-bench report <foxden program> <foxden-load program> <folder> <day>\n\
              \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw> all|<attack,...>"
         ),
     }

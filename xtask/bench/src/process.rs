@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -17,11 +17,16 @@ pub struct Process {
     pub port: u16,
 }
 
-/// The file that callgrind writes.
+/// The beginning of the names of files that callgrind writes.
 const COUNTS: &str = "callgrind.out";
 /// How often a server is asked whether it listens, and the time between: a minute in all, as valgrind starts slowly.
 const CONNECT_ATTEMPTS: usize = 1200;
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often all threads must be seen asleep, one look after the other: in between one may have woken another.
+const SETTLED_LOOKS: usize = 2;
+/// The longest wait for that; machines may be busy.
+const SETTLED_LIMIT: Duration = Duration::from_secs(60);
 
 /// The latency of the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,24 +111,90 @@ impl Process {
         .await
     }
 
-    /// A fresh Foxden under callgrind, which counts its instructions.
+    /// A fresh Foxden under callgrind, which counts what it does. It runs no chores: they come at times of their own.
     pub async fn under_callgrind(program: &Path) -> Result<Self> {
         let (port, folder) = allocate_port_and_folder("counted")?;
         let mut command = Command::new("valgrind");
         command
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", folder.join(COUNTS).display()))
+            .arg(vgdb_prefix(&folder))
             .stderr(Stdio::null());
         let plain = serve(program, port, &folder, "error");
         command.arg(plain.get_program()).args(plain.get_args());
-        command.env("FOXDEN__MASTER_SECRET", SECRET);
+        command
+            .env("FOXDEN__MASTER_SECRET", SECRET)
+            .env("FOXDEN__CHORES__ENABLED", "false")
+            // As many as cores would make other counts on other machines.
+            .env("TOKIO_WORKER_THREADS", "1");
         Self::start(command, port, folder, DiskLatency::Native).await
     }
 
-    /// Stops a counted server and gives what callgrind wrote.
-    pub fn counts(mut self) -> Result<String> {
-        self.end()?;
-        std::fs::read_to_string(self.folder.join(COUNTS)).context("callgrind wrote nothing")
+    /// Waits until every thread sleeps: nothing of the last request is left to do.
+    pub fn settle(&self) -> Result<()> {
+        let end = Instant::now() + SETTLED_LIMIT;
+        let mut looks = 0;
+        while looks < SETTLED_LOOKS {
+            if Instant::now() > end {
+                bail!("a server is still busy {SETTLED_LIMIT:?} after its last request");
+            }
+            looks = if self.is_asleep()? { looks + 1 } else { 0 };
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn is_asleep(&self) -> Result<bool> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else {
+                // It has ended meanwhile.
+                return Ok(false);
+            };
+            // The state follows the name, which is in brackets.
+            if !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sets the counters of a counted server to zero.
+    pub fn reset_counts(&self) -> Result<()> {
+        self.callgrind("zero")
+    }
+
+    /// What callgrind has counted since the counters were set to zero: its profile.
+    pub fn counts(&self) -> Result<String> {
+        self.callgrind("dump")?;
+        // A number follows the name. The file of that name itself is for the end of the process.
+        let prefix = format!("{COUNTS}.");
+        let mut dumps = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                dumps.push(entry.path());
+            }
+        }
+        let [dump] = dumps.as_slice() else {
+            bail!("callgrind wrote {} profiles", dumps.len());
+        };
+        let profile = std::fs::read_to_string(dump)?;
+        std::fs::remove_file(dump)?;
+        Ok(profile)
+    }
+
+    /// Gives a command to callgrind.
+    fn callgrind(&self, command: &str) -> Result<()> {
+        let output = Command::new("vgdb")
+            .arg(vgdb_prefix(&self.folder))
+            .arg(format!("--pid={}", self.child.id()))
+            .args(["--max-invoke-ms=20", "--cmd-time-out=30", command])
+            .output()
+            .context("vgdb, which comes with valgrind, cannot be started")?;
+        if !output.status.success() {
+            bail!("vgdb: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
 
     /// A fresh reference program of that kind.
@@ -153,6 +224,18 @@ impl Process {
             tokio::time::sleep(PAUSE).await;
         }
         bail!("{command:?} does not listen on {port}")
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A file with its master secret.
+    pub fn secret_file(&self) -> Result<PathBuf> {
+        let file = self.folder.join("secret");
+        std::fs::write(&file, SECRET)?;
+        Ok(file)
     }
 
     /// Processor time used so far, by all its threads.
@@ -257,6 +340,11 @@ fn size_of(folder: &Path) -> Result<u64> {
         };
     }
     Ok(bytes)
+}
+
+/// Where valgrind and what controls it meet.
+fn vgdb_prefix(folder: &Path) -> String {
+    format!("--vgdb-prefix={}", folder.join("vgdb").display())
 }
 
 /// A free port and an empty folder.

@@ -24,7 +24,9 @@ factor of 1.2 that the old dialect may take. *The earlier build*, and *before*, 
 ";
 
 const TAIL: &str = "
-`cargo xtask bench instructions` counts the instructions of a request. Not measured yet: a cold page cache, TLS, power cuts.
+`cargo xtask bench --gate` counts the instructions and allocations of each operation, and compares them with `xtask/bench/gate.tsv`;
+`cargo xtask bench instructions` counts them in a release server, beside an earlier build's. Not measured yet: a cold page cache, TLS,
+power cuts.
 ";
 
 /// Writes the page.
