@@ -72,6 +72,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
     group(program, length, &mut figures).await?;
     legacy::run(program, length, &mut figures).await?;
     size::run(program, length, &mut figures).await?;
+    size::instructions(program, &mut figures).await?;
     Ok(figures)
 }
 
@@ -90,6 +91,8 @@ pub enum Part {
     Legacy,
     /// Ten million objects.
     Size,
+    /// Instructions of reads in one file of ten million objects.
+    Depth,
 }
 
 impl Part {
@@ -102,6 +105,7 @@ impl Part {
             "writes" => Self::Writes,
             "legacy" => Self::Legacy,
             "size" => Self::Size,
+            "depth" => Self::Depth,
             _ => return None,
         })
     }
@@ -120,7 +124,11 @@ pub async fn part(what: Part, program: &Path, earlier: Option<&Path>, seconds: f
         Part::Reads => reads(program, length, figures).await,
         Part::Writes => writes(program, length, DiskLatency::Native, figures).await,
         Part::Legacy => legacy::run(program, length, figures).await,
-        Part::Size => size::run(program, length, figures).await,
+        Part::Size => {
+            size::run(program, length, figures).await?;
+            size::instructions(program, figures).await
+        }
+        Part::Depth => size::instructions(program, figures).await,
     }
 }
 

@@ -77,7 +77,7 @@ async fn main() -> Result<()> {
         }
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
-             \u{20}      foxden-bench memory|speed|reads|writes|legacy|size <foxden program> <seconds a round> [<earlier program>]\n\
+             \u{20}      foxden-bench memory|speed|reads|writes|legacy|size|depth <foxden program> <seconds a round> [<earlier program>]\n\
              \u{20}      foxden-bench caches <foxden program> <seconds a round>\n\
              \u{20}      foxden-bench instructions <foxden program> [<earlier program>]\n\
              \u{20}      foxden-bench counts <foxden program> <folder for profiles>\n\

@@ -114,6 +114,17 @@ impl Process {
     /// A fresh Foxden under callgrind, which counts what it does. It runs no chores: they come at times of their own.
     pub async fn under_callgrind(program: &Path) -> Result<Self> {
         let (port, folder) = allocate_port_and_folder("counted")?;
+        Self::counted(program, "sqlite:", port, folder).await
+    }
+
+    /// The same Foxden with the same store, restarted under callgrind: caches are empty, stored data is kept.
+    pub async fn restart_under_callgrind(mut self, program: &Path, store: &str) -> Result<Self> {
+        self.end()?;
+        let (port, folder) = (self.port, std::mem::take(&mut self.folder));
+        Self::counted(program, store, port, folder).await
+    }
+
+    async fn counted(program: &Path, store: &str, port: u16, folder: PathBuf) -> Result<Self> {
         let mut command = Command::new("valgrind");
         command
             .arg("--tool=callgrind")
@@ -124,6 +135,7 @@ impl Process {
         command.arg(plain.get_program()).args(plain.get_args());
         command
             .env("FOXDEN__MASTER_SECRET", SECRET)
+            .env("FOXDEN__STORAGE__URL", store)
             .env("FOXDEN__CHORES__ENABLED", "false")
             // As many as cores would make other counts on other machines.
             .env("TOKIO_WORKER_THREADS", "1");

@@ -14,7 +14,7 @@ use http_body::Frame;
 use super::reply::Format;
 use super::{SyncState, print};
 use crate::wire::chain;
-use crate::wire::memory::{ListTurn, MemoryFull, MemoryPermit, Owner, body_with_permit};
+use crate::wire::memory::{MemoryFull, MemoryPermit, Owner, body_with_permit};
 
 /// Bytes after which a chunk of a long list is sent.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -46,7 +46,6 @@ pub(super) struct List<'s> {
     page: Page,
     /// The memory of the page.
     permit: MemoryPermit,
-    _turn: ListTurn,
 }
 
 /// A printed list.
@@ -59,15 +58,14 @@ pub(super) struct PrintedList {
 }
 
 impl<'s> List<'s> {
-    /// Reads the first page once it is the list's turn, and has taken the memory for it before: otherwise many concurrent requests
-    /// would each read a page only to be refused.
+    /// Reads the first page once there is memory for it: otherwise many concurrent requests would each read a page only to be
+    /// refused.
     pub(super) async fn open<E>(sync: &'s SyncState, reader: Reader, query: Query) -> Result<Self, E>
     where
         E: From<StorageError> + From<MemoryFull>,
     {
         let storage = &sync.storage;
-        let turn = sync.memory.lists.wait(reader.owner).await?;
-        let permit = sync.memory.answers.take(reader.owner, PAGE_BYTES)?;
+        let permit = sync.memory.lists.take(reader.owner, PAGE_BYTES).await?;
         let page = storage.read(reader.user, &query).await?;
         Ok(Self {
             storage,
@@ -75,7 +73,6 @@ impl<'s> List<'s> {
             query,
             page,
             permit,
-            _turn: turn,
         })
     }
 

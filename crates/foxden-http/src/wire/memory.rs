@@ -5,13 +5,13 @@
 //! share one part, so that no number of them keeps out the others. Counting takes a few atomic additions and no
 //! lock. Decision record 0025 has the reasons.
 
-mod list_turns;
+mod list_queue;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::Extensions;
@@ -19,9 +19,10 @@ use bytes::Bytes;
 use foxden_accounts::AccountId;
 use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{LogThrottle, Network, UserId, Width};
+use tokio::sync::Notify;
 
 use super::Peer;
-pub(crate) use list_turns::{ListTurn, ListTurns};
+pub(crate) use list_queue::ListQueue;
 
 /// Smaller responses are not counted: the buffers of the system take them at once.
 pub(crate) const SMALL_ANSWER_BYTES: usize = 16 * 1024;
@@ -53,8 +54,8 @@ pub struct Memory {
     pub(crate) bodies: Arc<Budget>,
     /// Responses in transit.
     pub(crate) answers: Arc<Budget>,
-    /// The turns of lists.
-    pub(crate) lists: ListTurns,
+    /// Lists that wait for room among the responses.
+    pub(crate) lists: ListQueue,
 }
 
 /// The bytes that the server holds for clients.
@@ -93,6 +94,9 @@ pub(crate) struct Budget {
     hashes: RandomState,
     security_events: SecurityEvents,
     notice: LogThrottle,
+    /// Requests that wait for room, which are told when some is given back.
+    waiting: AtomicUsize,
+    freed: Notify,
 }
 
 /// How much an owner may hold.
@@ -174,20 +178,22 @@ struct BytesWithPermit<P> {
 impl Memory {
     /// Budgets of so many bytes. `security_events` receives events about owners that reach their share.
     pub fn new(bodies: u64, answers: u64, security_events: SecurityEvents) -> Self {
+        let bodies = Budget::new(
+            "http.max_body_memory",
+            bodies,
+            BODY_DIVISORS,
+            security_events.clone(),
+        );
+        let answers = Arc::new(Budget::new(
+            "http.max_answer_memory",
+            answers,
+            ANSWER_DIVISORS,
+            security_events.clone(),
+        ));
         Self {
-            bodies: Arc::new(Budget::new(
-                "http.max_body_memory",
-                bodies,
-                BODY_DIVISORS,
-                security_events.clone(),
-            )),
-            answers: Arc::new(Budget::new(
-                "http.max_answer_memory",
-                answers,
-                ANSWER_DIVISORS,
-                security_events.clone(),
-            )),
-            lists: ListTurns::new(security_events),
+            bodies: Arc::new(bodies),
+            lists: ListQueue::new(Arc::clone(&answers), security_events),
+            answers,
         }
     }
 }
@@ -250,6 +256,8 @@ impl Budget {
             cells: (0..2 * CELLS_PER_ROW).map(|_| AtomicU64::new(0)).collect(),
             hashes: RandomState::new(),
             notice: LogThrottle::default(),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
         }
     }
 
@@ -470,14 +478,18 @@ impl MemoryPermit {
 
     /// Raises the permit to so many bytes, if the difference fits.
     pub(crate) fn grow(&self, bytes: u64) -> Result<(), MemoryFull> {
+        self.try_grow(bytes).map_err(|exceeded| {
+            self.budget.report_full(self.owner, exceeded);
+            MemoryFull
+        })
+    }
+
+    fn try_grow(&self, bytes: u64) -> Result<(), Exceeded> {
         let own = self.bytes.load(Ordering::Relaxed);
         let Some(more) = bytes.checked_sub(own).filter(|&more| more > 0) else {
             return Ok(());
         };
-        if let Err(exceeded) = self.budget.add(&self.counters, own, more) {
-            self.budget.report_full(self.owner, exceeded);
-            return Err(MemoryFull);
-        }
+        self.budget.add(&self.counters, own, more)?;
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -510,6 +522,9 @@ impl MemoryPermit {
             } else {
                 count.fetch_sub(before - bytes, Ordering::Relaxed);
             }
+        }
+        if bytes < before {
+            self.budget.tell_waiting();
         }
     }
 

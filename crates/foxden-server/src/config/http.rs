@@ -85,8 +85,9 @@ pub const SECTION: Section = Section {
             help: "Bytes of responses in memory at once that their clients have not read yet, over all connections and \
                    surfaces; responses under 16 KiB do not count. An account may hold an eighth of what is free, all \
                    unauthenticated requests together a sixteenth, with the same shares of networks as \
-                   `http.max_body_memory`. A request whose response is beyond the limit gets a 503 with `Retry-After`; a \
-                   single response is always sent.",
+                   `http.max_body_memory`. A list of objects waits for up to ten seconds for room that others use; any \
+                   other request whose response is beyond the limit gets a 503 with `Retry-After` at once, and so does a \
+                   list then. A single response is always sent.",
         },
         Setting {
             key: "http.shutdown_timeout",

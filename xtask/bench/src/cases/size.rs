@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Figure;
+use crate::callgrind::Counts;
 use crate::comparison::median_round;
-use crate::load::{self, Script};
+use crate::load::{self, Connection, Script};
 use crate::process::{DiskLatency, Process};
 use crate::request::{Signer, id, objects};
 
@@ -25,9 +26,9 @@ type Maker<'a> = &'a dyn Fn(&Signer, u64, u64) -> Script;
 /// Measures the same requests against a small and a large store.
 pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let small = Process::foxden(program, DiskLatency::Native).await?;
-    fill(small.port, FEW / USERS).await?;
+    fill(small.port, USERS, FEW / USERS).await?;
     let large = Process::foxden(program, DiskLatency::Native).await?;
-    fill(large.port, MANY / USERS).await?;
+    fill(large.port, USERS, MANY / USERS).await?;
     let get = |signer: &Signer, n: u64, each: u64| -> Script {
         let ids = (0..200).map(|k| id((n * 7919 + k * 104_729) % each));
         ids.map(|id| signer.request("GET", &format!("/storage/history/{id}"), ""))
@@ -77,13 +78,76 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
     Ok(())
 }
 
-/// Stores this many objects for each user, eight users at a time.
-async fn fill(port: u16, each: u64) -> Result<()> {
+/// Users of a store whose reads are counted: each reads once, so that no cache answers. A fifth of them read before the counted ones.
+const READERS: u64 = 50;
+/// Objects of a store that is small.
+const SMALL: u64 = 10_000;
+/// A store in one file.
+const ONE_FILE: &str = "sqlite:?shards=1";
+
+/// Counts the instructions of reads in one file of ten million objects, beside one of ten thousand.
+pub async fn instructions(program: &Path, figures: &mut Vec<Figure>) -> Result<()> {
+    let one = format!("/storage/history/{}", id(7));
+    let paths = [
+        "/info/collections",
+        &one,
+        "/storage/history?full=1&sort=newest&limit=100",
+    ];
+    let names = ["info/collections", "one object", "the newest 100 objects"];
+    let few = counted_reads(program, SMALL, paths).await?;
+    let many = counted_reads(program, MANY, paths).await?;
+    for (what, (few, many)) in names.iter().zip(few.iter().zip(&many)) {
+        let ratio = many / few;
+        println!("instructions of {what}, ten million objects in one file: {ratio:.2} times as many");
+        figures.push(Figure {
+            goal: format!(
+                "instructions of {what} that no cache has, 10 million objects / 10 thousand in one file"
+            ),
+            floor: "1.2 ×",
+            moonshot: "–",
+            value: format!("{ratio:.2} ×"),
+            note: format!("{many:.0} beside {few:.0}"),
+            holds: ratio <= 1.2,
+        });
+    }
+    Ok(())
+}
+
+/// The instructions of each of these reads in a file of so many objects.
+async fn counted_reads<const N: usize>(program: &Path, objects: u64, paths: [&str; N]) -> Result<[f64; N]> {
+    let mut counts = [0.0; N];
+    let server = Process::with_store(program, ONE_FILE, "none").await?;
+    fill(server.port, READERS, objects / READERS).await?;
+    let mut server = Some(server);
+    for (path, count) in paths.iter().zip(&mut counts) {
+        // For each anew, as a read fills caches.
+        let restarted = server.take().context("it is put back")?;
+        let counted = restarted.restart_under_callgrind(program, ONE_FILE).await?;
+        let mut connection = Connection::open(counted.port).await?;
+        let warm_up = READERS / 5;
+        for user in 1..=READERS {
+            if user == warm_up + 1 {
+                counted.reset_counts()?;
+            }
+            let request = Signer::new(user, counted.port).request("GET", path, "");
+            connection.ask(&request).await?;
+            counted.settle()?;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        let each = Counts::read(&counted.counts()?)?.instructions as f64 / (READERS - warm_up) as f64;
+        *count = each;
+        server = Some(counted);
+    }
+    Ok(counts)
+}
+
+/// Stores this many objects for each of so many users, eight users at a time.
+async fn fill(port: u16, users: u64, each: u64) -> Result<()> {
     let turns = Arc::new(Semaphore::new(8));
-    let mut users = JoinSet::new();
-    for user in 1..=USERS {
+    let mut fills = JoinSet::new();
+    for user in 1..=users {
         let turns = Arc::clone(&turns);
-        users.spawn(async move {
+        fills.spawn(async move {
             let _turn = turns.acquire().await?;
             let signer = Signer::new(user, port);
             for first in (0..each).step_by(5000) {
@@ -96,7 +160,7 @@ async fn fill(port: u16, each: u64) -> Result<()> {
             anyhow::Ok(())
         });
     }
-    while let Some(done) = users.join_next().await {
+    while let Some(done) = fills.join_next().await {
         done??;
     }
     Ok(())

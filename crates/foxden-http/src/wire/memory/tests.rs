@@ -2,7 +2,9 @@
 
 use std::task::{Context, Waker};
 
-use super::list_turns::{LISTS_AT_ONCE, WAITING_LISTS};
+use tokio::task::{JoinSet, yield_now};
+
+use super::list_queue::MOST_WAITING;
 use super::*;
 
 const ANN: Owner = Owner::Account(AccountId([1; 16]));
@@ -307,28 +309,46 @@ fn many_at_once_are_counted_well() {
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
 
-/// Pages that wait for a processor would take a megabyte each.
+/// Many lists that are asked for at the same moment are answered one after the other.
 #[tokio::test]
-async fn lists_take_turns_and_each_reader_has_a_share_of_the_queue() {
-    let memory = Memory::default();
-    let lists = &memory.lists;
-    let mut turns = Vec::new();
-    for _ in 0..LISTS_AT_ONCE {
-        turns.push(lists.wait(ANN).await.unwrap());
+async fn a_list_waits_for_room_and_each_reader_has_a_share_of_the_queue() {
+    let memory = Arc::new(Memory::new(1_000, 1_000, SecurityEvents::default()));
+    let full = memory.answers.take(BEA, 900).unwrap();
+    let mut waiting = JoinSet::new();
+    for _ in 0..MOST_WAITING / 8 {
+        let memory = Arc::clone(&memory);
+        waiting.spawn(async move { memory.lists.take(ANN, 110).await.map(drop) });
     }
+    yield_now().await;
+    assert_eq!(memory.lists.places.held(), MOST_WAITING / 8);
+    assert!(
+        memory.lists.take(ANN, 110).await.is_err(),
+        "her share of the queue is full"
+    );
+    // The reader that has used up its own share is refused at once.
+    assert!(memory.lists.take(BEA, 110).await.is_err());
+    // A little room is not enough.
+    full.set(895);
+    yield_now().await;
+    assert!(waiting.try_join_next().is_none());
+    drop(full);
+    assert!(waiting.join_all().await.iter().all(Result::is_ok));
+    assert_eq!((memory.lists.places.held(), memory.answers.held()), (0, 0));
+}
+
+/// Those that give up keep the others from nothing.
+#[tokio::test]
+async fn a_list_that_is_given_up_tells_the_next_one() {
+    let memory = Memory::new(1_000, 1_000, SecurityEvents::default());
+    let full = memory.answers.take(BEA, 950).unwrap();
     let mut context = Context::from_waker(Waker::noop());
-    let share = WAITING_LISTS / 8;
-    let owners = (0..share).map(|_| ANN).chain([BEA]);
-    let mut waiting: Vec<_> = owners.map(|owner| Box::pin(lists.wait(owner))).collect();
-    for list in &mut waiting {
-        assert!(list.as_mut().poll(&mut context).is_pending());
-    }
-    assert_eq!(lists.waiting.held(), share + 1);
-    assert!(lists.wait(ANN).await.is_err(), "her share of the queue is full");
-    // Each that ends lets the next one on.
-    drop(turns);
-    for list in waiting {
-        drop(list.await.unwrap());
-    }
-    assert_eq!(lists.waiting.held(), 0);
+    let mut first = Box::pin(memory.lists.take(ANN, 900));
+    let mut second = Box::pin(memory.lists.take(ANN, 900));
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert!(second.as_mut().poll(&mut context).is_pending());
+    drop(full);
+    // It was told, and is gone before it has looked.
+    drop(first);
+    drop(second.await.unwrap());
+    assert_eq!(memory.lists.places.held(), 0);
 }
