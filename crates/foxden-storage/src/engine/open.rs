@@ -325,15 +325,19 @@ impl StoreUrl {
     /// Whether both URLs certainly name one store.
     pub fn is_same_store(&self, other: &Self, default_folder: &Path) -> bool {
         match (self.folder(default_folder), other.folder(default_folder)) {
-            (Some(one), Some(other)) => {
-                let whole = |folder: &Path| {
-                    std::fs::canonicalize(folder)
-                        .or_else(|_| std::path::absolute(folder))
-                        .ok()
-                };
-                whole(one) == whole(other)
-            }
+            (Some(one), Some(other)) => resolved(one) == resolved(other),
             _ => self.shown(default_folder) == other.shown(default_folder),
+        }
+    }
+
+    /// Whether the folder of one store lies in that of the other: who deletes the one deletes both.
+    pub fn is_nested_with(&self, other: &Self, default_folder: &Path) -> bool {
+        match (self.folder(default_folder), other.folder(default_folder)) {
+            (Some(one), Some(other)) => {
+                let (one, other) = (resolved(one), resolved(other));
+                one != other && (one.starts_with(&other) || other.starts_with(&one))
+            }
+            _ => false,
         }
     }
 
@@ -345,6 +349,17 @@ impl StoreUrl {
             Kind::Server(_) => true,
         }
     }
+}
+
+/// The path of a folder, without links where it exists already.
+fn resolved(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let found = folder.ancestors().find_map(|ancestor| {
+        let real = std::fs::canonicalize(ancestor).ok()?;
+        let rest = folder.strip_prefix(ancestor).ok()?;
+        Some(real.join(rest))
+    });
+    found.unwrap_or(folder)
 }
 
 impl FromStr for StoreUrl {

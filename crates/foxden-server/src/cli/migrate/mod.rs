@@ -117,6 +117,12 @@ impl Stores {
         if stores.from.is_same_store(&stores.to, &stores.folder) {
             bail!("--from and --to name the same store; name an empty one, or a new folder, with --to");
         }
+        if stores.from.is_nested_with(&stores.to, &stores.folder) {
+            bail!(
+                "the folder of one store lies in that of the other, and who deletes the old one later deletes both; name another \
+                 folder with --to"
+            );
+        }
         Ok(stores)
     }
 

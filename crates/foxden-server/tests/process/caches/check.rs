@@ -106,7 +106,7 @@ fn a_cache_server_that_is_not_fit_is_told_with_the_cure() {
             Redis,
             &["--replicaof", "127.0.0.1", &port],
             BAD,
-            "it is a replica: name the server",
+            "it is a replica, and may follow another server",
             FIX,
         ),
         (

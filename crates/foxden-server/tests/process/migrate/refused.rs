@@ -15,6 +15,12 @@ fn what_is_no_pair_of_stores_is_refused() {
     let (store, other) = (sqlite(&folder, "store"), sqlite(&folder, "other"));
     seed(&store, FEW);
     let spelled = format!("{}?shards=4", store.replace("sqlite:", "sqlite://"));
+    let within = format!("{store}/new/folder");
+    let around = store
+        .rsplit_once('/')
+        .map(|(parent, _)| parent.to_owned())
+        .unwrap();
+    let nested = "the folder of one store lies in that of the other";
     for (from, to, cause) in [
         (
             store.as_str(),
@@ -22,6 +28,8 @@ fn what_is_no_pair_of_stores_is_refused() {
             "--from and --to name the same store",
         ),
         (&store, &spelled, "--from and --to name the same store"),
+        (&store, &within, nested),
+        (&store, &around, nested),
         (
             &store,
             "oracle://x",

@@ -15,6 +15,8 @@ use crate::page::Written;
 
 /// How often a writer tries to take its bar off while others change the same list.
 const ATTEMPTS: u32 = 32;
+/// How often a writer tries to remove its entry.
+const REMOVALS: u32 = 4;
 /// The pauses of a writer that tries to reach the cache.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -27,6 +29,15 @@ pub(super) struct Barred {
     run: Arc<str>,
     /// The list with the bar.
     list: Found,
+}
+
+/// What became of a bar.
+enum Unbarred {
+    /// It was taken off, or is left for the next write of the user.
+    Now,
+    /// It was gone already in this run of the server: taken off by a call whose answer was lost, or too early, so that a reader may have
+    /// filled the entry with what was there before the write.
+    Before(Arc<str>),
 }
 
 /// Why an entry is not barred.
@@ -99,10 +110,26 @@ impl<E: Engine> SharedCached<E> {
     /// Takes bars off. If that fails, the next write of the user does it.
     pub(super) async fn unbar(&self, barred: &Barred, ended: &[Bar]) -> Result<(), CacheFault> {
         let tried = timeout(self.bar_limit, self.try_to_unbar(barred, ended)).await;
-        tried.unwrap_or_else(|_| Err(too_slow()))
+        match tried.unwrap_or_else(|_| Err(too_slow()))? {
+            Unbarred::Now => Ok(()),
+            Unbarred::Before(run) => self.remove_entry(barred, &run).await,
+        }
     }
 
-    async fn try_to_unbar(&self, barred: &Barred, ended: &[Bar]) -> Result<(), CacheFault> {
+    /// Removes the entry of a write whose bar was gone when it ended. If that is impossible, the entry may be older than the write.
+    async fn remove_entry(&self, barred: &Barred, run: &Arc<str>) -> Result<(), CacheFault> {
+        let key = barred.keys.user(barred.bar.user);
+        for _ in 1..REMOVALS {
+            match self.server.remove(run, std::slice::from_ref(&key)).await {
+                Err(CacheFault::Away(_)) => tokio::time::sleep(PAUSE).await,
+                removed => return removed,
+            }
+        }
+        let removed = self.server.remove(run, &[key]).await;
+        removed.map_err(|_| CacheFault::Lost)
+    }
+
+    async fn try_to_unbar(&self, barred: &Barred, ended: &[Bar]) -> Result<Unbarred, CacheFault> {
         let Barred { keys, bar, .. } = barred;
         let list = keys.list_of(bar.user);
         let (mut run, mut found) = (Arc::clone(&barred.run), barred.list.clone());
@@ -110,9 +137,7 @@ impl<E: Engine> SharedCached<E> {
         for attempt in 0..ATTEMPTS {
             let bars = BarList::read(&found.value).ok_or(CacheFault::Lost)?;
             if !bars.has(*bar) {
-                // It was taken off too early: a reader may have filled the entry with what was there before the write.
-                let removed = self.server.remove(&run, &[keys.user(bar.user)]).await;
-                return removed.map_err(|_| CacheFault::Lost);
+                return Ok(Unbarred::Before(run));
             }
             let value = bars.without(ended).write();
             let replaced = self.server.replace(&run, &list, &found, value, LIST_TTL, None);
@@ -123,7 +148,7 @@ impl<E: Engine> SharedCached<E> {
                     PAUSE
                 }
                 replaced => match replaced? {
-                    Some(_) => return Ok(()),
+                    Some(_) => return Ok(Unbarred::Now),
                     None => self.short_pause(attempt),
                 },
             };
@@ -132,7 +157,7 @@ impl<E: Engine> SharedCached<E> {
             (got, found, _) = self.ask(bar.user, CacheRead::list(&list)).await?;
             run = got.run;
         }
-        Ok(())
+        Ok(Unbarred::Now)
     }
 
     /// A random pause, longer after more attempts: those who change the same list do not meet again.

@@ -256,7 +256,10 @@ fn check(info: &str) -> Result<String, String> {
         ));
     }
     if field("role") == Some("slave") {
-        return Err("it is a replica: name the server that it copies".to_owned());
+        return Err(
+            "it is a replica, and may follow another server at any time: name a server of its own, without replicas"
+                .to_owned(),
+        );
     }
     if field("connected_slaves").is_some_and(|replicas| replicas != "0") {
         return Err(
