@@ -15,6 +15,8 @@ const ALLOCATING: [&str; 6] = [
 ];
 /// The one that frees it.
 const FREEING: &str = "free";
+/// The function of SQLite that runs a statement up to its next row.
+const STEP: &str = "sqlite3_step";
 
 /// What a program did while it was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +26,15 @@ pub struct Counts {
     pub instructions: u64,
     /// Calls of the functions that allocate memory.
     pub allocations: u64,
+    /// Steps of SQL statements in SQLite; none if the program has no names of functions.
+    pub statements: u64,
 }
 
 impl Counts {
     /// Reads a profile.
     pub fn read(profile: &str) -> Result<Self> {
         let mut all = None;
-        let (mut allocations, mut by_allocator) = (0, 0);
+        let (mut allocations, mut by_allocator, mut statements) = (0, 0, 0);
         let mut names = HashMap::new();
         let (mut current, mut called) = ("", "");
         let mut lines = profile.lines();
@@ -44,6 +48,9 @@ impl Counts {
             } else if let Some(calls) = line.strip_prefix("calls=") {
                 // The line after it says what the calls cost, with all that they called.
                 let cost = lines.next().context("callgrind wrote no cost of a call")?;
+                if called == STEP {
+                    statements += number(calls.split(' ').next().unwrap_or_default())?;
+                }
                 // One of the functions may call another.
                 if !is_of_allocator(called) || is_of_allocator(current) {
                     continue;
@@ -58,6 +65,7 @@ impl Counts {
         Ok(Self {
             instructions: all - by_allocator,
             allocations,
+            statements,
         })
     }
 }
@@ -121,6 +129,9 @@ fn=(5) other
 cfn=(2)
 calls=4 3287
 8 400
+cfn=(6) sqlite3_step
+calls=7 3287
+8 0
 
 totals: 850
 ";
@@ -129,6 +140,7 @@ totals: 850
     fn instructions_outside_of_the_allocator_and_its_calls_are_read() {
         let counts = Counts::read(PROFILE).unwrap();
         assert_eq!((counts.instructions, counts.allocations), (850 - 840, 9));
+        assert_eq!(counts.statements, 7);
     }
 
     #[test]

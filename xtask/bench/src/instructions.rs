@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::callgrind::Counts;
 use crate::load::Connection;
@@ -17,8 +17,9 @@ use crate::process::Process;
 /// How many seconds' worth of what the server does by itself may come more or less than the length of a phase says: twice what
 /// comes most rarely.
 const OWN_SECONDS: f64 = 10.0;
-/// How long the server is left idle. What it does by itself comes each second, or every five.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long the server is left idle. What it does by itself comes each second, or five seconds after it was done last: twice in this
+/// time.
+const IDLE: Duration = Duration::from_secs(11);
 
 /// What one request of an operation costs.
 struct Cost {
@@ -33,7 +34,7 @@ struct Cost {
 pub async fn run(program: &Path, earlier: Option<&Path>) -> Result<()> {
     let ours = count(program, None).await?;
     let Some(earlier) = earlier else {
-        println!("{:<28}{:>14}{:>14}", "one request", "instructions", "allocations");
+        println!("{:<36}{:>14}{:>14}", "one request", "instructions", "allocations");
         for cost in &ours {
             println!("{cost}");
         }
@@ -41,7 +42,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>) -> Result<()> {
     };
     let theirs = count(earlier, None).await?;
     println!(
-        "{:<28}{:>14}{:>14}{:>14}{:>14}{:>8}",
+        "{:<36}{:>14}{:>14}{:>14}{:>14}{:>8}",
         "one request", "instructions", "allocations", "earlier", "earlier", "ratio"
     );
     for (ours, theirs) in ours.iter().zip(&theirs) {
@@ -75,24 +76,37 @@ impl std::fmt::Display for Cost {
             allocations,
             ..
         } = self;
-        write!(f, "{operation:<28}{instructions:>14.0}{allocations:>14.1}")
+        write!(f, "{operation:<36}{instructions:>14.0}{allocations:>14.1}")
     }
 }
 
 /// What one request of each operation costs.
 async fn count(program: &Path, profiles: Option<&Path>) -> Result<Vec<Cost>> {
-    let server = Process::under_callgrind(program).await?;
+    let mut server = Process::under_callgrind(program).await?;
+    let costs = count_all(&mut server, profiles).await;
+    costs.with_context(|| format!("a counted server failed{}", server.quoted()))
+}
+
+async fn count_all(server: &mut Process, profiles: Option<&Path>) -> Result<Vec<Cost>> {
     let mut users = Users::prepare(server.port).await?;
-    let idle = idle(&server).await?;
+    let idle = idle(server).await?;
     let mut costs = Vec::new();
     for operation in &OPERATIONS {
-        let phase = phase(&server, &mut users, operation).await;
+        let phase = phase(server, &mut users, operation).await;
         let phase = phase.with_context(|| operation.name)?;
+        let counts = Counts::read(&phase.profile)?;
         if let Some(folder) = profiles {
             let file = operation.name.replace(['/', ' ', ','], "-");
             std::fs::write(folder.join(format!("{file}.callgrind")), &phase.profile)?;
+            // Only here: other programs may have no names of functions.
+            ensure!(
+                !operation.is_uncached() || counts.statements >= operation.counted as u64,
+                "{}: {} steps of SQL statements, so a cache answered",
+                operation.name,
+                counts.statements
+            );
         }
-        costs.push(phase.cost(operation, &idle)?);
+        costs.push(phase.cost(operation, counts, &idle));
     }
     Ok(costs)
 }
@@ -105,19 +119,18 @@ struct Phase {
 
 impl Phase {
     /// What one request costs, without what the server does while it is asked nothing.
-    fn cost(&self, operation: &Operation, idle: &Rates) -> Result<Cost> {
-        let counts = Counts::read(&self.profile)?;
+    fn cost(&self, operation: &Operation, counts: Counts, idle: &Rates) -> Cost {
         let seconds = self.length.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
         let requests = operation.counted as f64;
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
         let each = |count: u64, rate: f64| (count as f64 - rate * seconds) / requests;
-        Ok(Cost {
+        Cost {
             operation: operation.name,
             instructions: each(counts.instructions, idle.instructions),
             allocations: each(counts.allocations, idle.allocations),
             least_allocations: OWN_SECONDS * idle.allocations / requests,
-        })
+        }
     }
 }
 
@@ -128,7 +141,7 @@ struct Rates {
 }
 
 /// Counts what the server does while it is asked nothing.
-async fn idle(server: &Process) -> Result<Rates> {
+async fn idle(server: &mut Process) -> Result<Rates> {
     server.settle()?;
     server.reset_counts()?;
     let begin = Instant::now();
@@ -144,7 +157,7 @@ async fn idle(server: &Process) -> Result<Rates> {
 
 /// Counts the requests of one operation. The server rests between two requests, so that what it does after an answer does not meet
 /// the next request, sometimes.
-async fn phase(server: &Process, users: &mut Users, operation: &Operation) -> Result<Phase> {
+async fn phase(server: &mut Process, users: &mut Users, operation: &Operation) -> Result<Phase> {
     let [before, counted] = users.scripts(operation).await?;
     let mut connection = Connection::open(server.port).await?;
     for request in &before {

@@ -37,6 +37,7 @@ const PAGE: &str = "/storage/history?full=1&limit=1000";
 const COLLECTION_TIMES: &str = "/info/collections";
 const NOTHING_NEW: &str = "/storage/history?full=1&newer=4102444800.00&limit=1000";
 const ONE_OBJECT: &str = "/storage/bookmarks/aaaaaaaaaaaa";
+const NEWEST: &str = "/storage/history?full=1&sort=newest&limit=100";
 
 /// How a client says who it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,8 +49,14 @@ enum Dialect {
 /// What is asked.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// One path, again and again.
+    /// One path, again and again: a cache answers what it can.
     Get(Dialect, &'static str),
+    /// A path whose answer no cache holds.
+    Uncached(&'static str),
+    /// An object by its id, another one each time, not read before.
+    Unread,
+    /// A `PUT` of an object that exists, and then a poll, which both count.
+    PutAndPoll,
     /// A `POST` of so many objects that exist.
     Post(u64),
     /// A `PUT` of an object that exists.
@@ -71,12 +78,19 @@ pub struct Operation {
     /// How it is called in the record.
     pub name: &'static str,
     kind: Kind,
-    /// How many requests are counted. A tenth of them go before.
+    /// How many requests are counted, or pairs of requests. A tenth of them go before.
     pub counted: usize,
 }
 
+impl Operation {
+    /// Whether the database answers each of the requests.
+    pub fn is_uncached(&self) -> bool {
+        matches!(self.kind, Kind::Uncached(_) | Kind::Unread)
+    }
+}
+
 /// All operations. The order is part of what is counted: what one leaves behind the next one finds.
-pub const OPERATIONS: [Operation; 15] = [
+pub const OPERATIONS: [Operation; 18] = [
     get("1,000 full objects, Hawk", 100, Dialect::Hawk, PAGE),
     get("1,000 full objects, Basic", 100, Dialect::Basic, PAGE),
     get("info/collections, Hawk", 3000, Dialect::Hawk, COLLECTION_TIMES),
@@ -84,7 +98,10 @@ pub const OPERATIONS: [Operation; 15] = [
     get("nothing new, Hawk", 3000, Dialect::Hawk, NOTHING_NEW),
     get("one object, Hawk", 3000, Dialect::Hawk, ONE_OBJECT),
     get("one object, Basic", 3000, Dialect::Basic, ONE_OBJECT),
+    operation("one object that no cache has, Hawk", 300, Kind::Unread),
+    operation("newest 100 objects, Hawk", 300, Kind::Uncached(NEWEST)),
     operation("PUT, Hawk", 1500, Kind::Put),
+    operation("PUT and info/collections, Hawk", 750, Kind::PutAndPoll),
     operation("POST of 1, Hawk", 1500, Kind::Post(1)),
     operation("POST of 100, Hawk", 80, Kind::Post(MANY)),
     operation("DELETE, Hawk", 1500, Kind::Delete),
@@ -141,22 +158,34 @@ impl Users {
         let count = operation.counted + before;
         let mut script = match operation.kind {
             Kind::Get(dialect, path) => vec![self.request(dialect, "GET", path, ""); count],
+            Kind::Uncached(path) => vec![self.hawk("GET", path, ""); count],
+            Kind::Unread => {
+                let read = |number| self.hawk("GET", &format!("/storage/history/{}", id(number)), "");
+                (0..OBJECTS).map(read).take(count).collect()
+            }
+            Kind::PutAndPoll => {
+                let pair = [self.put(), self.hawk("GET", COLLECTION_TIMES, "")];
+                pair.iter().cycle().take(2 * count).cloned().collect()
+            }
             Kind::Post(number) => {
                 let body = objects(0, number);
                 vec![self.hawk("POST", "/storage/history", &body); count]
             }
-            Kind::Put => {
-                let path = format!("/storage/history/{}", id(0));
-                vec![self.hawk("PUT", &path, &object(&id(0))); count]
-            }
+            Kind::Put => vec![self.put(); count],
             Kind::Delete => self.deletions(count).await?,
             Kind::Part => self.parts(count).await?,
             Kind::Commit => self.commits(count).await?,
             Kind::Token => vec![self.token().await?; count],
             Kind::LogIn => vec![Basic::sign_in(PERSON, self.port); count],
         };
-        let counted = script.split_off(before);
+        // Of pairs both requests.
+        let counted = script.split_off(before * script.len() / count);
         Ok([script, counted])
+    }
+
+    /// Stores an object that exists.
+    fn put(&self) -> Vec<u8> {
+        self.hawk("PUT", &format!("/storage/history/{}", id(0)), &object(&id(0)))
     }
 
     fn hawk(&self, method: &str, path: &str, body: &str) -> Vec<u8> {

@@ -25,8 +25,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often all threads must be seen asleep, one look after the other: in between one may have woken another.
 const SETTLED_LOOKS: usize = 2;
+/// The time between two looks. Looks without a pause would take the processor that the server needs.
+const SETTLED_PAUSE: Duration = Duration::from_micros(100);
 /// The longest wait for that; machines may be busy.
 const SETTLED_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a counted server writes to its standard error, in its folder, and how many of the last lines errors quote.
+const STDERR: &str = "stderr";
+const QUOTED_LINES: usize = 20;
 
 /// The latency of the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,7 +117,8 @@ impl Process {
         .await
     }
 
-    /// A fresh Foxden under callgrind, which counts what it does. It runs no chores: they come at times of their own.
+    /// A fresh Foxden under callgrind, which counts what it does. It runs no chores: they come at times of their own. Neither the
+    /// environment nor files of the machine configure it or valgrind.
     pub async fn under_callgrind(program: &Path) -> Result<Self> {
         let (port, folder) = allocate_port_and_folder("counted")?;
         Self::counted(program, "sqlite:", port, folder).await
@@ -125,14 +132,25 @@ impl Process {
     }
 
     async fn counted(program: &Path, store: &str, port: u16, folder: PathBuf) -> Result<Self> {
+        let config = folder.join("foxden.toml");
+        std::fs::write(&config, "")?;
         let mut command = Command::new("valgrind");
         command
             .arg("--tool=callgrind")
+            // Else options in the home folder and in the working folder hold, too.
+            .arg("--command-line-only=yes")
             .arg(format!("--callgrind-out-file={}", folder.join(COUNTS).display()))
             .arg(vgdb_prefix(&folder))
-            .stderr(Stdio::null());
+            .stderr(std::fs::File::create(folder.join(STDERR))?);
         let plain = serve(program, port, &folder, "error");
         command.arg(plain.get_program()).args(plain.get_args());
+        command.arg("--config").arg(config);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("FOXDEN_") || name == "VALGRIND_OPTS" {
+                command.env_remove(&*name);
+            }
+        }
         command
             .env("FOXDEN__MASTER_SECRET", SECRET)
             .env("FOXDEN__STORAGE__URL", store)
@@ -143,17 +161,31 @@ impl Process {
     }
 
     /// Waits until every thread sleeps: nothing of the last request is left to do.
-    pub fn settle(&self) -> Result<()> {
+    pub fn settle(&mut self) -> Result<()> {
         let end = Instant::now() + SETTLED_LIMIT;
         let mut looks = 0;
         while looks < SETTLED_LOOKS {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status}");
+            }
             if Instant::now() > end {
                 bail!("a server is still busy {SETTLED_LIMIT:?} after its last request");
             }
             looks = if self.is_asleep()? { looks + 1 } else { 0 };
-            std::thread::yield_now();
+            std::thread::sleep(SETTLED_PAUSE);
         }
         Ok(())
+    }
+
+    /// The last lines of its standard error, to go behind an error; nothing if it wrote none.
+    pub fn quoted(&self) -> String {
+        let text = self.file(STDERR);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
+        if last.is_empty() {
+            return String::new();
+        }
+        format!("; its last lines on standard error:\n{}", last.join("\n"))
     }
 
     fn is_asleep(&self) -> Result<bool> {
@@ -231,11 +263,11 @@ impl Process {
                 return Ok(process);
             }
             if let Some(status) = process.child.try_wait()? {
-                bail!("{command:?} ended with {status}");
+                bail!("{command:?} ended with {status}{}", process.quoted());
             }
             tokio::time::sleep(PAUSE).await;
         }
-        bail!("{command:?} does not listen on {port}")
+        bail!("{command:?} does not listen on {port}{}", process.quoted())
     }
 
     /// Its id.

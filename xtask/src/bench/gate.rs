@@ -1,4 +1,4 @@
-//! No slower than yesterday: what operations cost, in instructions and allocations, may grow by a few percent over what is
+//! No slower than yesterday: what operations cost, in instructions and allocations, may differ by a few percent from what is
 //! recorded, or needs a line in the record that says why.
 //!
 //! - [`record`]: the file with what is accepted, and its history
@@ -26,6 +26,8 @@ pub const AS_TESTS: &str = "--as-tests";
 const ACCEPT: &str = "cargo xtask bench --gate --accept \"WHY\"";
 /// The record, in the root of the checkout.
 const RECORD: &str = "xtask/bench/gate.tsv";
+/// What to do about an operation that is recorded only.
+const GONE: &str = "An operation of the record was not measured. If it is gone for good, delete its lines.";
 
 /// Counts what operations cost and compares it with the record. `--accept WHY` records what has changed.
 pub fn run(words: &[&str]) -> Result<bool> {
@@ -73,19 +75,28 @@ fn advice(comparisons: &[Comparison<'_>], tools: &str) -> String {
             profiles().display()
         ));
     }
+    if has(Outcome::GrownBeyondTools) {
+        parts.push(format!(
+            "Much slower than what was recorded with other tools than {tools}.\n\
+             Count a commit that passed with those tools. Where it costs as much, record it:\n    {ACCEPT}"
+        ));
+    }
     if has(Outcome::Unrecorded) {
         parts.push(format!(
             "An operation has no record yet. Record it:\n    {ACCEPT}"
         ));
     }
+    if has(Outcome::Unmeasured) {
+        parts.push(GONE.to_owned());
+    }
     if has(Outcome::Shrunk) {
         parts.push(format!(
-            "Cheaper than recorded. Record it, so that the gain is kept:\n    {ACCEPT}"
+            "Cheaper than recorded. Record it, else the gain can be lost again unnoticed:\n    {ACCEPT}"
         ));
     }
     if has(Outcome::OtherTools) {
         parts.push(format!(
-            "NOT CHECKED: this is {tools}, and what is recorded was counted with other tools.\n\
+            "NOT CHECKED beyond 15 %: this is {tools}, and what is recorded was counted with other tools.\n\
              Compare by eye, on a commit that passed with those tools, and record it anew:\n    {ACCEPT}"
         ));
     }
@@ -102,20 +113,24 @@ fn accept(why: &str) -> Result<bool> {
     let comparisons = comparison::compare(&measured, &record, &tools);
     print!("{}", comparison::table(&comparisons));
     let date = today()?;
-    let changed = comparisons
-        .iter()
-        .filter(|comparison| comparison.is_worth_a_line());
-    let lines = changed.map(|comparison| Line {
-        date: date.clone(),
-        operation: comparison.measured.operation.clone(),
-        cost: comparison.measured.cost,
-        tools: tools.clone(),
-        why: why.to_owned(),
-    });
-    let lines: Vec<Line> = lines.collect();
+    let line = |comparison: &Comparison<'_>| {
+        Some(Line {
+            date: date.clone(),
+            operation: comparison.operation.to_owned(),
+            cost: comparison.worth_a_line()?,
+            tools: tools.clone(),
+            why: why.to_owned(),
+        })
+    };
+    let lines: Vec<Line> = comparisons.iter().filter_map(line).collect();
     record::append(&path(), &lines)?;
     println!("\n{} operations recorded in {RECORD}", lines.len());
-    Ok(true)
+    let is_unmeasured = |comparison: &Comparison<'_>| comparison.outcome == Outcome::Unmeasured;
+    let is_complete = !comparisons.iter().any(is_unmeasured);
+    if !is_complete {
+        println!("{GONE}");
+    }
+    Ok(is_complete)
 }
 
 /// Builds the server and counts what its operations cost. Also returns the tools that it was built and counted with.

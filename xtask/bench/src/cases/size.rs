@@ -122,7 +122,7 @@ async fn counted_reads<const N: usize>(program: &Path, objects: u64, paths: [&st
     for (path, count) in paths.iter().zip(&mut counts) {
         // For each anew, as a read fills caches.
         let restarted = server.take().context("it is put back")?;
-        let counted = restarted.restart_under_callgrind(program, ONE_FILE).await?;
+        let mut counted = restarted.restart_under_callgrind(program, ONE_FILE).await?;
         let mut connection = Connection::open(counted.port).await?;
         let warm_up = READERS / 5;
         for user in 1..=READERS {

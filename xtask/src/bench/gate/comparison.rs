@@ -6,10 +6,14 @@ use super::record::{Cost, Line, Measured, Record};
 
 /// The largest growth without a reason.
 const MOST_GROWTH: f64 = 1.03;
+/// The largest growth over what was counted with other tools, which make a part of it.
+const MOST_GROWTH_BY_TOOLS: f64 = 1.15;
 /// From which growth or shrinkage on an accepted change is recorded.
 const WORTH_A_LINE: f64 = 1.01;
 /// A smaller difference is none, for any operation.
 const LEAST_ALLOCATIONS: f64 = 0.5;
+/// The result of a test that fails.
+const FAILED: &str = "FAILED";
 
 /// What the comparison of an operation found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,43 +22,73 @@ pub enum Outcome {
     Kept,
     /// It costs more than is allowed.
     Grown,
-    /// It costs so much less that it should be recorded.
+    /// It costs so much less that what is recorded no longer guards it.
     Shrunk,
     /// Nothing is recorded.
     Unrecorded,
+    /// It is recorded, and was not measured.
+    Unmeasured,
     /// What is recorded was counted with other tools.
     OtherTools,
+    /// It costs more than other tools explain.
+    GrownBeyondTools,
 }
 
 /// An operation, what it costs, and what is recorded.
 #[derive(Debug)]
 pub struct Comparison<'a> {
-    pub measured: &'a Measured,
+    pub operation: &'a str,
+    pub measured: Option<&'a Measured>,
     pub recorded: Option<&'a Line>,
     pub outcome: Outcome,
 }
 
-/// Compares the cost of each operation with the line that holds.
+/// Compares the cost of each operation with the line that holds: the last one with these tools, else the last one with others.
 pub fn compare<'a>(measured: &'a [Measured], record: &'a Record, tools: &str) -> Vec<Comparison<'a>> {
     let compare = |measured: &'a Measured| {
-        let recorded = record.latest(&measured.operation);
+        let recorded = record.latest(&measured.operation, tools);
         let outcome = match recorded {
             None => Outcome::Unrecorded,
-            Some(line) if line.tools != tools => Outcome::OtherTools,
-            Some(line) if measured.is_more_than(line.cost, MOST_GROWTH) => Outcome::Grown,
-            Some(line) if measured.is_less_than(line.cost, MOST_GROWTH) => Outcome::Shrunk,
-            Some(_) => Outcome::Kept,
+            Some(line) if line.tools != tools => measured.outcome_with_other_tools(line.cost),
+            Some(line) => measured.outcome(line.cost),
         };
         Comparison {
-            measured,
+            operation: &measured.operation,
+            measured: Some(measured),
             recorded,
             outcome,
         }
     };
-    measured.iter().map(compare).collect()
+    let is_unmeasured = |operation: &&str| measured.iter().all(|measured| measured.operation != *operation);
+    let unmeasured = record.operations().into_iter().filter(is_unmeasured);
+    let unmeasured = unmeasured.map(|operation| Comparison {
+        operation,
+        measured: None,
+        recorded: record.latest(operation, tools),
+        outcome: Outcome::Unmeasured,
+    });
+    measured.iter().map(compare).chain(unmeasured).collect()
 }
 
 impl Measured {
+    fn outcome(&self, recorded: Cost) -> Outcome {
+        if self.is_more_than(recorded, MOST_GROWTH) {
+            Outcome::Grown
+        } else if self.is_less_than(recorded, MOST_GROWTH) {
+            Outcome::Shrunk
+        } else {
+            Outcome::Kept
+        }
+    }
+
+    fn outcome_with_other_tools(&self, recorded: Cost) -> Outcome {
+        if self.is_more_than(recorded, MOST_GROWTH_BY_TOOLS) {
+            Outcome::GrownBeyondTools
+        } else {
+            Outcome::OtherTools
+        }
+    }
+
     /// Whether either count is more than `factor` times the other cost's.
     fn is_more_than(&self, other: Cost, factor: f64) -> bool {
         self.is_more(self.cost, other, factor)
@@ -75,38 +109,44 @@ impl Measured {
 impl Comparison<'_> {
     /// Whether the gate is closed.
     pub fn fails(&self) -> bool {
-        match self.outcome {
-            Outcome::Grown | Outcome::Unrecorded => true,
-            Outcome::Kept | Outcome::Shrunk | Outcome::OtherTools => false,
-        }
+        self.test_result() == FAILED
     }
 
-    /// Whether what it costs now is recorded when changes are accepted.
-    pub fn is_worth_a_line(&self) -> bool {
-        match (self.outcome, self.recorded) {
-            (Outcome::Unrecorded | Outcome::OtherTools, _) | (_, None) => true,
+    /// What it costs now, if that is recorded when changes are accepted.
+    pub fn worth_a_line(&self) -> Option<Cost> {
+        let measured = self.measured?;
+        let is_worth_it = match (self.outcome, self.recorded) {
+            (Outcome::Unrecorded | Outcome::OtherTools | Outcome::GrownBeyondTools, _) | (_, None) => true,
             (_, Some(line)) => {
-                self.measured.is_more_than(line.cost, WORTH_A_LINE)
-                    || self.measured.is_less_than(line.cost, WORTH_A_LINE)
+                measured.is_more_than(line.cost, WORTH_A_LINE)
+                    || measured.is_less_than(line.cost, WORTH_A_LINE)
             }
-        }
+        };
+        is_worth_it.then_some(measured.cost)
     }
 
     /// Its result, as that of a test.
     pub fn as_test(&self) -> String {
-        let result = match self.outcome {
-            Outcome::Kept | Outcome::Shrunk => "ok",
-            Outcome::Grown | Outcome::Unrecorded => "FAILED",
+        format!("test gate: {} ... {}", self.operation, self.test_result())
+    }
+
+    fn test_result(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Kept => "ok",
+            Outcome::Grown
+            | Outcome::Shrunk
+            | Outcome::Unrecorded
+            | Outcome::Unmeasured
+            | Outcome::GrownBeyondTools => FAILED,
             Outcome::OtherTools => "ignored, recorded with other tools: record it anew",
-        };
-        format!("test gate: {} ... {result}", self.measured.operation)
+        }
     }
 }
 
 /// All comparisons, for people.
 pub fn table(comparisons: &[Comparison<'_>]) -> String {
     let mut text = format!(
-        "\n{:<28}{:>32}{:>28}\n{:<28}{:>12}{:>12}{:>8}{:>10}{:>10}{:>8}\n",
+        "\n{:<36}{:>32}{:>28}\n{:<36}{:>12}{:>12}{:>8}{:>10}{:>10}{:>8}\n",
         "",
         "instructions",
         "allocations",
@@ -119,40 +159,44 @@ pub fn table(comparisons: &[Comparison<'_>]) -> String {
         "ratio"
     );
     for comparison in comparisons {
-        let Comparison {
-            measured: Measured {
-                operation, cost: now, ..
-            },
-            recorded,
-            outcome,
-        } = comparison;
-        let outcome = match outcome {
+        let outcome = match comparison.outcome {
             Outcome::Kept => "ok",
             Outcome::Grown => "TOO MUCH",
-            Outcome::Shrunk => "less: record it",
+            Outcome::Shrunk => "LESS: record it",
             Outcome::Unrecorded => "NOT RECORDED",
+            Outcome::Unmeasured => "NOT MEASURED",
             Outcome::OtherTools => "NOT CHECKED: other tools",
+            Outcome::GrownBeyondTools => "TOO MUCH, even for other tools",
         };
-        let [instructions, allocations] = match recorded {
-            Some(Line { cost, .. }) => [
-                columns(cost.instructions, now.instructions, 12, 0),
-                columns(cost.allocations, now.allocations, 10, 1),
-            ],
-            None => [
-                format!("{:>12}{:>12.0}{:>8}", "–", now.instructions, "–"),
-                format!("{:>10}{:>10.1}{:>8}", "–", now.allocations, "–"),
-            ],
-        };
+        let recorded = comparison.recorded.map(|line| line.cost);
+        let now = comparison.measured.map(|measured| measured.cost);
+        let instructions = columns(recorded, now, |cost| cost.instructions, 12, 0);
+        let allocations = columns(recorded, now, |cost| cost.allocations, 10, 1);
         // A text takes any line.
-        let _ = writeln!(text, "{operation:<28}{instructions}{allocations}  {outcome}");
+        let _ = writeln!(
+            text,
+            "{:<36}{instructions}{allocations}  {outcome}",
+            comparison.operation
+        );
     }
     text
 }
 
 /// What is recorded, what is now, and the ratio.
-fn columns(recorded: f64, now: f64, width: usize, digits: usize) -> String {
-    let ratio = if recorded > 0.0 { now / recorded } else { 1.0 };
-    format!("{recorded:>width$.digits$}{now:>width$.digits$}{ratio:>8.3}")
+fn columns(
+    recorded: Option<Cost>,
+    now: Option<Cost>,
+    count: fn(Cost) -> f64,
+    width: usize,
+    digits: usize,
+) -> String {
+    let [recorded, now] = [recorded, now].map(|cost| cost.map(count));
+    let column = |count: Option<f64>, digits: usize| {
+        count.map_or_else(|| "–".to_owned(), |count| format!("{count:.digits$}"))
+    };
+    let ratio = recorded.zip(now).map(|(recorded, now)| now / recorded);
+    let (recorded, now) = (column(recorded, digits), column(now, digits));
+    format!("{recorded:>width$}{now:>width$}{:>8}", column(ratio, 3))
 }
 
 #[cfg(test)]
@@ -177,14 +221,18 @@ mod tests {
     }
 
     fn record(cost: Cost) -> Record {
+        Record::parse(&line(cost, TOOLS)).unwrap()
+    }
+
+    fn line(cost: Cost, tools: &str) -> String {
         let line = Line {
             date: "2026-01-01".to_owned(),
             operation: "PUT".to_owned(),
             cost,
-            tools: TOOLS.to_owned(),
+            tools: tools.to_owned(),
             why: "a test".to_owned(),
         };
-        Record::parse(&line.to_string()).unwrap()
+        line.to_string()
     }
 
     fn outcome_of(now: Cost, record: &Record, tools: &str) -> (Outcome, bool) {
@@ -194,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_beyond_three_percent_fails() {
+    fn growth_and_gain_beyond_three_percent_fail() {
         let record = record(cost(100_000.0, 100.0));
         let check = |now| outcome_of(now, &record, TOOLS);
         assert_eq!(check(cost(103_000.0, 103.0)), (Outcome::Kept, false));
@@ -202,14 +250,16 @@ mod tests {
         assert_eq!(check(cost(100_000.0, 104.0)), (Outcome::Grown, true));
         // Less of one does not pay for more of the other.
         assert_eq!(check(cost(50_000.0, 104.0)), (Outcome::Grown, true));
-        assert_eq!(check(cost(96_000.0, 100.0)), (Outcome::Shrunk, false));
-        assert_eq!(check(cost(100_000.0, 90.0)), (Outcome::Shrunk, false));
+        assert_eq!(check(cost(97_500.0, 97.5)), (Outcome::Kept, false));
+        assert_eq!(check(cost(96_000.0, 100.0)), (Outcome::Shrunk, true));
+        assert_eq!(check(cost(100_000.0, 90.0)), (Outcome::Shrunk, true));
     }
 
     #[test]
     fn a_part_of_an_allocation_is_none() {
         let record = record(cost(100_000.0, 2.0));
         assert_eq!(outcome_of(cost(100_000.0, 2.4), &record, TOOLS).0, Outcome::Kept);
+        assert_eq!(outcome_of(cost(100_000.0, 1.6), &record, TOOLS).0, Outcome::Kept);
         assert_eq!(outcome_of(cost(100_000.0, 3.0), &record, TOOLS).0, Outcome::Grown);
     }
 
@@ -235,7 +285,7 @@ mod tests {
 
         let measured = [measured(now)];
         let comparisons = compare(&measured, &first, TOOLS);
-        assert!(comparisons[0].is_worth_a_line());
+        assert_eq!(comparisons[0].worth_a_line(), Some(now));
 
         assert_eq!(outcome_of(now, &record(now), TOOLS), (Outcome::Kept, false));
     }
@@ -247,15 +297,52 @@ mod tests {
     }
 
     #[test]
-    fn other_tools_are_no_growth_and_are_skipped() {
+    fn what_is_recorded_and_not_measured_fails() {
         let record = record(cost(100_000.0, 100.0));
-        let measured = [measured(cost(100_000.0, 100.0))];
+        for tools in [TOOLS, "rustc 2"] {
+            let comparisons = compare(&[], &record, tools);
+            let [comparison] = comparisons.as_slice() else {
+                panic!("{comparisons:?}")
+            };
+            assert_eq!(comparison.outcome, Outcome::Unmeasured);
+            assert!(comparison.fails() && comparison.worth_a_line().is_none());
+            assert_eq!(comparison.as_test(), "test gate: PUT ... FAILED");
+            assert!(table(&comparisons).contains("NOT MEASURED"));
+        }
+    }
+
+    #[test]
+    fn a_growth_that_other_tools_may_explain_is_skipped() {
+        let record = record(cost(100_000.0, 100.0));
+        let measured = [measured(cost(114_000.0, 100.0))];
         let comparisons = compare(&measured, &record, "rustc 2");
         let [comparison] = comparisons.as_slice() else {
             panic!("{comparisons:?}")
         };
-        assert!(!comparison.fails() && comparison.is_worth_a_line());
+        assert!(!comparison.fails() && comparison.worth_a_line().is_some());
         assert!(comparison.as_test().contains("... ignored, "));
+    }
+
+    #[test]
+    fn a_growth_beyond_that_fails() {
+        let record = record(cost(100_000.0, 100.0));
+        for now in [cost(116_000.0, 100.0), cost(100_000.0, 116.0)] {
+            let failed = (Outcome::GrownBeyondTools, true);
+            assert_eq!(outcome_of(now, &record, "rustc 2"), failed);
+        }
+        let gain = outcome_of(cost(50_000.0, 50.0), &record, "rustc 2");
+        assert_eq!(gain, (Outcome::OtherTools, false));
+    }
+
+    #[test]
+    fn each_environment_is_compared_with_its_own_line() {
+        let (ours, theirs) = (cost(100_000.0, 100.0), cost(110_000.0, 100.0));
+        let text = [line(ours, TOOLS), line(theirs, "rustc 2")].join("\n");
+        let record = Record::parse(&text).unwrap();
+        assert_eq!(outcome_of(ours, &record, TOOLS), (Outcome::Kept, false));
+        assert_eq!(outcome_of(theirs, &record, TOOLS), (Outcome::Grown, true));
+        assert_eq!(outcome_of(theirs, &record, "rustc 2"), (Outcome::Kept, false));
+        assert_eq!(outcome_of(ours, &record, "rustc 3").0, Outcome::OtherTools);
     }
 
     #[test]
@@ -263,7 +350,7 @@ mod tests {
         let record = record(cost(100_000.0, 100.0));
         let is_worth_a_line = |now| {
             let measured = [measured(now)];
-            compare(&measured, &record, TOOLS)[0].is_worth_a_line()
+            compare(&measured, &record, TOOLS)[0].worth_a_line().is_some()
         };
         assert!(!is_worth_a_line(cost(100_900.0, 100.0)));
         assert!(!is_worth_a_line(cost(99_500.0, 99.6)));

@@ -1,6 +1,7 @@
 //! The record of what operations cost: a table with tabs between its columns. Lines are appended, and the last line of an
-//! operation is what holds.
+//! operation with the same tools is what holds.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -48,9 +49,16 @@ impl Record {
         })
     }
 
-    /// What holds for an operation.
-    pub fn latest(&self, operation: &str) -> Option<&Line> {
-        self.lines.iter().rfind(|line| line.operation == operation)
+    /// What holds for an operation that is counted with these tools; what was last counted with others if nothing does.
+    pub fn latest(&self, operation: &str, tools: &str) -> Option<&Line> {
+        let mut lines = self.lines.iter().rev().filter(|line| line.operation == operation);
+        let newest = lines.clone().next();
+        lines.find(|line| line.tools == tools).or(newest)
+    }
+
+    /// Each operation, once.
+    pub fn operations(&self) -> BTreeSet<&str> {
+        self.lines.iter().map(|line| line.operation.as_str()).collect()
     }
 }
 
@@ -99,8 +107,10 @@ impl Cost {
             instructions: instructions.parse().context("instructions")?,
             allocations: allocations.parse().context("allocations")?,
         };
-        // Without instructions any count is a growth without bound, and no comparison with what is not a number holds.
-        if !cost.instructions.is_normal() || !cost.allocations.is_finite() {
+        // Over zero any count is a growth without bound, and no comparison with what is not a number holds. No request is answered
+        // without an allocation: where none is counted, the functions of the allocator were not recognized.
+        let is_count = |count: f64| count.is_finite() && count > 0.0;
+        if !is_count(cost.instructions) || !is_count(cost.allocations) {
             bail!("{instructions} and {allocations} are no counts");
         }
         Ok(cost)
@@ -138,7 +148,11 @@ pub fn measured(output: &str) -> Result<Vec<Measured>> {
             least_allocations: least.parse().context("the smallest difference")?,
         })
     };
-    output.lines().map(measured).collect()
+    let measured: Vec<Measured> = output.lines().map(measured).collect::<Result<_>>()?;
+    if measured.is_empty() {
+        bail!("no operation was measured");
+    }
+    Ok(measured)
 }
 
 #[cfg(test)]
@@ -152,12 +166,33 @@ mod tests {
             2026-01-02\tPOST\t5000\t50.5\trustc 1\tfirst\n\
             2026-01-03\tPUT\t1100\t11.0\trustc 1\tit checks more\n";
         let record = Record::parse(text).unwrap();
-        let latest = record.latest("PUT").unwrap();
+        let latest = record.latest("PUT", "rustc 1").unwrap();
         assert_eq!(
             latest.to_string(),
             "2026-01-03\tPUT\t1100\t11.0\trustc 1\tit checks more"
         );
-        assert!(record.latest("GET").is_none());
+        assert!(record.latest("GET", "rustc 1").is_none());
+        assert_eq!(record.operations(), ["POST", "PUT"].into());
+    }
+
+    #[test]
+    fn the_last_line_with_the_same_tools_goes_before_those_with_others() {
+        let text = "2026-01-01\tPUT\t1000\t10.0\trustc 1\tfirst\n\
+            2026-01-02\tPUT\t1100\t10.0\trustc 2\tanother compiler\n\
+            2026-01-03\tPUT\t1200\t10.0\trustc 3\tanother compiler\n";
+        let record = Record::parse(text).unwrap();
+        let date = |tools| record.latest("PUT", tools).unwrap().date.as_str();
+        assert_eq!(date("rustc 1"), "2026-01-01");
+        assert_eq!(date("rustc 2"), "2026-01-02");
+        assert_eq!(date("rustc 4"), "2026-01-03");
+    }
+
+    #[test]
+    fn a_run_that_counted_nothing_is_refused() {
+        assert_eq!(measured("PUT\t1000\t10.0\t0.5\n").unwrap().len(), 1);
+        for output in ["", "PUT\t1000\t0.0\t0.5\n", "PUT\t-5\t10.0\t0.5\n"] {
+            assert!(measured(output).is_err(), "{output}");
+        }
     }
 
     #[test]
@@ -167,6 +202,7 @@ mod tests {
             "2026-01-01\tPUT\t1000\t10.0\trustc 1",
             "2026-01-01\tPUT\tNaN\t10.0\trustc 1\twhy",
             "2026-01-01\tPUT\t0\t10.0\trustc 1\twhy",
+            "2026-01-01\tPUT\t1000\t0.0\trustc 1\twhy",
         ] {
             assert!(Record::parse(line).is_err(), "{line}");
         }
