@@ -70,7 +70,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// What was expected, and what came.
     pub what: String,
-    /// Method, path and the beginning of the body of the request.
+    /// Method, URL and the beginning of the body of the request.
     pub request: String,
     /// Status, headers and the beginning of the body of the answer.
     pub answer: String,

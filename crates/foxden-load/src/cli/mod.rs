@@ -2,9 +2,11 @@
 //!
 //! - [`commands`]: what each command does
 //! - [`asked`]: a plan from what was asked for
+//! - [`mistake`]: what is wrong with what was asked for
 
 mod asked;
 mod commands;
+mod mistake;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,6 +21,10 @@ use crate::protocol::Protocol;
 use crate::quantity::duration;
 use crate::threshold::Threshold;
 use crate::user::accounts::FIRST_UID;
+use mistake::Mistake;
+
+/// The exit status of a mistake on the command line.
+const MISTAKE: u8 = 2;
 
 /// Measures a Sync server by the life of many browsers, and checks what it answers.
 #[derive(Debug, Parser)]
@@ -248,7 +254,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Without an output there is no place for help.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return ExitCode::from(if error.use_stderr() { MISTAKE } else { 0 });
         }
     };
     let done = match cli.command {
@@ -264,6 +270,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     done.unwrap_or_else(|error| {
         // There is no other place to say it.
         let _ = writeln!(io::stderr(), "foxden-load: {error:#}");
-        ExitCode::FAILURE
+        if error.is::<Mistake>() {
+            ExitCode::from(MISTAKE)
+        } else {
+            ExitCode::FAILURE
+        }
     })
 }

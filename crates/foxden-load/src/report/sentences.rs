@@ -54,6 +54,9 @@ pub fn heading(result: &RunResult) -> String {
     if faults > 0 {
         return format!("{} failed", count(faults, "request"));
     }
+    if result.missing().is_some() {
+        return "Not everything could be checked".to_owned();
+    }
     if let Some(highest) = result.highest() {
         return format!(
             "All is right: up to {} requests a second, with {}",
@@ -94,19 +97,28 @@ pub fn lead(result: &RunResult) -> Vec<String> {
     )];
     let comparison = &result.comparison;
     let compared = comparison.in_run + comparison.after;
-    sentences.push(if result.wrong() > 0 {
-        format!(
-            "Every answer was checked. {} came back as they were stored; what did not is listed below.",
-            count(compared, "object")
-        )
+    let (wrong, missing) = (result.wrong(), result.missing());
+    let checked = if result.faults() == wrong {
+        "Every answer was checked."
     } else {
-        format!(
-            "Every answer was checked. {} came back letter for letter as they were stored, {} of them when everything was read \
-             again at the end.",
+        "Every answer that came was checked."
+    };
+    sentences.push(match (wrong, &missing) {
+        (0, None) => format!(
+            "{checked} {} came back letter for letter as they were stored, {} of them when everything was read again at the end.",
             count(compared, "object"),
             thousands(comparison.after)
-        )
+        ),
+        (0, Some(_)) => format!(
+            "{checked} {} came back letter for letter as they were stored.",
+            count(compared, "object")
+        ),
+        _ => format!(
+            "{checked} {} came back as they were stored; what did not is listed below.",
+            count(compared, "object")
+        ),
     });
+    sentences.extend(missing);
     sentences
 }
 
@@ -216,15 +228,11 @@ pub fn notices(result: &RunResult) -> Vec<Notice> {
             text: format!("It was to last {}.", seconds(result.settings.length)),
         });
     }
-    if result.comparison.users < result.settings.users {
+    if let Some(missing) = result.missing() {
         notices.push(Notice {
             class: "n-warn",
             title: "Not everything was read again".to_owned(),
-            text: format!(
-                "There was time for {} of {} users.",
-                thousands(u64::from(result.comparison.users)),
-                thousands(u64::from(result.settings.users))
-            ),
+            text: format!("{missing} Whether writes were lost there is not known."),
         });
     }
     notices

@@ -27,7 +27,11 @@ pub fn folders(into: &Path, sides: usize) -> Result<Vec<PathBuf>> {
         let cannot = || format!("{} cannot be made", folder.display());
         fs::create_dir_all(folder).with_context(cannot)?;
         let mut entries = fs::read_dir(folder).with_context(cannot)?;
-        ensure!(entries.next().is_none(), "{} is not empty", folder.display());
+        ensure!(
+            entries.next().is_none(),
+            "--into: {} is not empty: name another --into, or delete it",
+            folder.display()
+        );
     }
     Ok(folders)
 }

@@ -136,7 +136,8 @@ pub async fn act(prepared: Prepared, view: &mut View, tell: &mut impl FnMut(u64,
         comparison: Comparison {
             in_run,
             after: recorder.compared() - in_run,
-            users: audited,
+            users: audited.whole,
+            unreadable: audited.unreadable,
         },
         is_cut: acted.is_cut,
     })
@@ -190,22 +191,34 @@ async fn fill(
     Ok(users)
 }
 
-/// Reads everything of all users again, as far as there is time. Returns of how many.
-async fn audit(users: Vec<User>, view: &mut View) -> u32 {
+/// How many users were looked at again.
+#[derive(Default)]
+struct Audited {
+    /// Everything was read.
+    whole: u32,
+    /// Something could not be read.
+    unreadable: u32,
+}
+
+/// Reads everything of all users again, as far as there is time.
+async fn audit(users: Vec<User>, view: &mut View) -> Audited {
     let all = users.len();
     let work = |mut user: User| async move {
-        if let Err(fault) = user.audit().await {
+        user.audit().await.unwrap_or_else(|fault| {
             user.report(fault);
-        }
+            false
+        })
     };
-    let mut count = 0_u32;
-    crowd::each(users, AT_ONCE, AUDIT, work, |()| {
-        count += 1;
+    let mut audited = Audited::default();
+    crowd::each(users, AT_ONCE, AUDIT, work, |is_whole| {
+        audited.whole += u32::from(is_whole);
+        audited.unreadable += u32::from(!is_whole);
+        let count = audited.whole + audited.unreadable;
         view.comparing(usize::try_from(count).unwrap_or_default(), all);
         true
     })
     .await;
-    count
+    audited
 }
 
 /// What the server says of its version.
