@@ -82,6 +82,13 @@ impl fmt::Display for Fault {
     }
 }
 
+impl Fault {
+    /// Whether the server does not know who asks.
+    pub fn is_unauthorized(&self) -> bool {
+        self.kind == FaultKind::Status && self.answer.starts_with("401;")
+    }
+}
+
 /// The most bytes of a body in a fault.
 const EXCERPT: usize = 1000;
 

@@ -86,8 +86,8 @@ struct Access {
     /// The protocol
     #[arg(long, default_value = "1.5")]
     protocol: Protocol,
-    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed; in 1.1 and with
-    /// --accounts any text, from which the passwords of made users follow
+    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed, or secrets.toml of its
+    /// data folder, which has it; in 1.1 and with --accounts any text, from which the passwords of made users follow
     #[arg(long, value_name = "FILE", required_unless_present = "bearer_file")]
     secret_file: Option<PathBuf>,
     /// In 1.5, users have accounts at the server, and their tokens come from its tokenserver

@@ -47,13 +47,17 @@ fn turns(runs: u32, sides: usize) -> impl Iterator<Item = Turn> {
     })
 }
 
-/// Carries out all turns, and writes each result into the folder of its server.
+/// Asks every server once, carries out all turns, and writes each result into the folder of its server.
 pub async fn run(
     folders: &[PathBuf],
     runs: u32,
     plan: impl Fn(Turn) -> Result<Plan>,
     view: &mut View,
 ) -> Result<()> {
+    // Not only after the first run of the others.
+    for side in 0..folders.len() {
+        super::ask(&plan(Turn { number: 0, side })?).await?;
+    }
     for turn in turns(runs, folders.len()) {
         let plan = plan(turn)?;
         let number = turn.number + 1;

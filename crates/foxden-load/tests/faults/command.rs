@@ -151,3 +151,52 @@ fn mistakes_on_the_command_line_have_a_status_of_their_own() {
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("http://127.0.0.1:1/1.5/"), "{said}");
 }
+
+#[test]
+fn a_secret_that_the_server_does_not_know_is_called_so() {
+    let place = Place::new("secret");
+    let server = Server::start(Fault::Stranger);
+    for command in ["run scenario.toml", "clean"] {
+        let (status, said) = place.call(&format!(
+            "{command} --target {} --secret-file secret",
+            server.url()
+        ));
+        assert_eq!(status, 1, "{said}");
+        let says = format!(
+            "{} does not know this secret: it is `master_secret` in secrets.toml of its data folder",
+            server.url()
+        );
+        assert!(
+            said.contains(&says) && !said.contains("x-weave-timestamp"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn servers_that_take_turns_are_all_asked_before_the_first_run() {
+    let place = Place::new("asked");
+    let (one, other) = (Server::start(Fault::None), Server::start(Fault::Stranger));
+    let arguments = format!(
+        "alternate scenario.toml --target {} --target {} --secret-file secret --into runs --runs 1 --length 1s --warm-up 0s",
+        one.url(),
+        other.url()
+    );
+    let (status, said) = place.call(&arguments);
+    assert_eq!(status, 1, "{said}");
+    assert!(
+        said.contains(&format!("{} does not know this secret", other.url())),
+        "{said}"
+    );
+    assert!(!said.contains("Pair 1"), "{said}");
+    // The folders are still empty, so that the same can be tried again.
+    let another = Server::start(Fault::None);
+    let (status, said) = place.call(&arguments.replace(&other.url(), &another.url()));
+    assert_eq!(status, 0, "{said}");
+    let (status, said) = place.call(&arguments);
+    assert_eq!(status, 2, "{said}");
+    assert!(
+        said.contains("runs/a is not empty: name another --into, or delete it"),
+        "{said}"
+    );
+}
