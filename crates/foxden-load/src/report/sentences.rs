@@ -273,7 +273,16 @@ pub fn capital(text: &str) -> String {
 pub fn corrected(result: &RunResult) -> String {
     let all = &result.figures.all;
     let (response, service) = (milliseconds(all.response.p99), milliseconds(all.service.p99));
-    if result.settings.every > 0.0 {
+    let is_planned = result.settings.every > 0.0;
+    if response == service {
+        let from = if is_planned {
+            "from when a request was planned"
+        } else {
+            "with those that would have been sent while a user waited"
+        };
+        return format!("{from}; there was hardly any wait");
+    }
+    if is_planned {
         format!(
             "from when a request was planned. Counted from when it was sent, 99 of 100 were answered within {service}, in place \
              of {response}"
@@ -326,4 +335,79 @@ pub fn command(result: &RunResult) -> String {
         settings.warm_up,
         settings.seed
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultKind;
+    use crate::result::{FaultCount, Figures, Machine, Settings, Worker};
+
+    /// A run in which everything was read again.
+    fn run() -> RunResult {
+        let figures = Figures {
+            seconds: 10.0,
+            requests: 1000,
+            ..Figures::default()
+        };
+        let mut result = RunResult::new(0, Settings::example(), Machine::default(), figures);
+        result.comparison.users = result.settings.users;
+        result
+    }
+
+    #[test]
+    fn heading_and_lead_agree() {
+        let mut result = run();
+        assert!(heading(&result).starts_with("All is right"));
+        assert!(lead(&result)[1].contains("when everything was read again at the end"));
+        result.comparison.users = 8;
+        assert_eq!(heading(&result), "Not everything could be checked");
+        let said = lead(&result).join(" ");
+        assert!(!said.contains("when everything"), "{said}");
+        assert!(
+            said.ends_with("The final check could not be made for 2 users: there was no time for it."),
+            "{said}"
+        );
+        result.comparison.users = 0;
+        result.comparison.unreadable = 10;
+        result.figures.faults = vec![FaultCount {
+            kind: FaultKind::Connect,
+            count: 16,
+        }];
+        assert_eq!(heading(&result), "16 requests failed");
+        let said = lead(&result).join(" ");
+        assert!(said.contains("Every answer that came was checked."), "{said}");
+        assert!(
+            said.contains("The final check could not be made: the server"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn users_of_lost_workers_are_not_to_be_read_again() {
+        let mut result = run();
+        result.comparison.users = 6;
+        result.workers = vec![Worker {
+            address: "192.0.2.1".to_owned(),
+            machine: Machine::default(),
+            users: 4,
+            requests: 0,
+            failure: Some("silent".to_owned()),
+        }];
+        assert_eq!(result.missing(), None);
+    }
+
+    #[test]
+    fn what_is_equal_is_not_said_twice() {
+        let mut result = run();
+        for every in [0.0, 1.0] {
+            result.settings.every = every;
+            result.figures.all.response.p99 = 77_000_000;
+            result.figures.all.service.p99 = 77_000_000;
+            assert!(!corrected(&result).contains("77"), "{}", corrected(&result));
+            result.figures.all.service.p99 = 60_000_000;
+            let said = corrected(&result);
+            assert!(said.contains("within 60 ms, in place of 77 ms"), "{said}");
+        }
+    }
 }
