@@ -70,6 +70,10 @@ pub fn text(result: &RunResult) -> String {
             "{} objects came back as they were stored, and {} more when everything of {} users was read again.",
             comparison.in_run, comparison.after, comparison.users
         ),
+        Some(missing) if comparison.users == 0 => format!(
+            "{} objects came back as they were stored. {missing}",
+            comparison.in_run
+        ),
         Some(missing) => format!(
             "{} objects came back as they were stored, and {} more when {} users were read again. {missing}",
             comparison.in_run, comparison.after, comparison.users

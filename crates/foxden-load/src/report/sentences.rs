@@ -109,6 +109,7 @@ pub fn lead(result: &RunResult) -> Vec<String> {
             count(compared, "object"),
             thousands(comparison.after)
         ),
+        (0, Some(_)) if compared == 0 => checked.to_owned(),
         (0, Some(_)) => format!(
             "{checked} {} came back letter for letter as they were stored.",
             count(compared, "object")

@@ -184,9 +184,13 @@ fn chart(id: &str, trend: &Trend, figure: Figure, steps: &[Step]) -> Result<Char
     let place = |number: usize| fraction(u64::try_from(number).unwrap_or_default());
     let last = place(runs.len().saturating_sub(1)).max(1.0);
     let points = runs.iter().enumerate();
-    let series: Series = points
+    let mut series: Series = points
         .map(|(number, run)| (place(number), value(run) / unit))
         .collect();
+    if let [(at, only)] = series[..] {
+        // A line of one point is not seen.
+        series.push((at + 0.01, only));
+    }
     let about = |run: &RunResult| {
         let version = run.settings.server.as_deref().unwrap_or("a version not told");
         format!(

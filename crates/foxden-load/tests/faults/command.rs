@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 use crate::server::{Fault, Server};
 use crate::{SCENARIO, folder};
 
-/// A folder in which the program is called.
-struct Place(PathBuf);
+/// The program, called in a folder.
+struct Program(PathBuf);
 
-impl Place {
+impl Program {
     fn new(name: &str) -> Self {
         let folder = folder(name);
         fs::write(folder.join("scenario.toml"), SCENARIO).unwrap();
@@ -19,7 +19,7 @@ impl Place {
         Self(folder)
     }
 
-    fn program(&self, arguments: &str) -> Command {
+    fn command(&self, arguments: &str) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_foxden-load"));
         program
             .current_dir(&self.0)
@@ -32,7 +32,7 @@ impl Place {
 
     /// Calls it, and returns its status and what it says.
     fn call(&self, arguments: &str) -> (i32, String) {
-        said(&self.program(arguments).output().unwrap())
+        said(&self.command(arguments).output().unwrap())
     }
 
     fn text(&self, name: &str) -> String {
@@ -40,7 +40,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -54,13 +54,13 @@ fn said(output: &Output) -> (i32, String) {
 
 #[test]
 fn a_server_that_dies_in_the_run_is_no_good_run() {
-    let place = Place::new("dies");
+    let program = Program::new("dies");
     let server = Server::start(Fault::None);
     let arguments = format!(
         "run scenario.toml --target {} --secret-file secret --length 12s --warm-up 0s --report page.html",
         server.url()
     );
-    let mut child = place.program(&arguments).spawn().unwrap();
+    let mut child = program.command(&arguments).spawn().unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(" a second") {
@@ -74,16 +74,16 @@ fn a_server_that_dies_in_the_run_is_no_good_run() {
     assert_eq!(status, 3, "{said}");
     assert!(said.contains("The final check could not be made"), "{said}");
     assert!(!said.contains("everything of"), "{said}");
-    let page = place.text("page.html");
+    let page = program.text("page.html");
     assert!(page.contains("The final check could not be made"), "{page}");
     assert!(!page.contains("Every answer was checked") && !page.contains("when everything was read"));
 }
 
 #[test]
 fn a_refused_request_is_no_good_run() {
-    let place = Place::new("refuses");
+    let program = Program::new("refuses");
     let server = Server::start(Fault::Refuses);
-    let (status, said) = place.call(&format!(
+    let (status, said) = program.call(&format!(
         "run scenario.toml --target {} --secret-file secret --length 3s --warm-up 0s",
         server.url()
     ));
@@ -92,11 +92,11 @@ fn a_refused_request_is_no_good_run() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_noticed_before_the_run() {
-    let place = Place::new("outputs");
+    let program = Program::new("outputs");
     let server = Server::start(Fault::None);
     for option in ["--report", "--json"] {
         let begun = std::time::Instant::now();
-        let (status, said) = place.call(&format!(
+        let (status, said) = program.call(&format!(
             "run scenario.toml --target {} --secret-file secret --length 30s {option} nowhere/file",
             server.url()
         ));
@@ -108,15 +108,16 @@ fn a_file_that_cannot_be_written_is_noticed_before_the_run() {
         assert!(begun.elapsed().as_secs() < 20);
     }
     // A run that does not come about leaves no file, and what is there stays.
-    fs::write(place.0.join("kept"), "kept").unwrap();
-    place.call("run scenario.toml --target http://127.0.0.1:1 --secret-file secret --json kept --report new");
-    assert_eq!(place.text("kept"), "kept");
-    assert!(!place.0.join("new").exists());
+    fs::write(program.0.join("kept"), "kept").unwrap();
+    program
+        .call("run scenario.toml --target http://127.0.0.1:1 --secret-file secret --json kept --report new");
+    assert_eq!(program.text("kept"), "kept");
+    assert!(!program.0.join("new").exists());
 }
 
 #[test]
 fn mistakes_on_the_command_line_have_a_status_of_their_own() {
-    let place = Place::new("mistakes");
+    let program = Program::new("mistakes");
     let url = "http://127.0.0.1:1";
     for (arguments, says) in [
         (
@@ -143,21 +144,21 @@ fn mistakes_on_the_command_line_have_a_status_of_their_own() {
         ("trend nowhere".to_owned(), "nowhere"),
         ("show nowhere".to_owned(), "nowhere"),
     ] {
-        let (status, said) = place.call(&arguments);
+        let (status, said) = program.call(&arguments);
         assert_eq!(status, 2, "{arguments}: {said}");
         assert!(said.contains(says), "{arguments}: {said}");
     }
-    let (status, said) = place.call(&format!("run check --target {url} --secret-file secret"));
+    let (status, said) = program.call(&format!("run check --target {url} --secret-file secret"));
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("http://127.0.0.1:1/1.5/"), "{said}");
 }
 
 #[test]
 fn a_secret_that_the_server_does_not_know_is_called_so() {
-    let place = Place::new("secret");
+    let program = Program::new("secret");
     let server = Server::start(Fault::Stranger);
     for command in ["run scenario.toml", "clean"] {
-        let (status, said) = place.call(&format!(
+        let (status, said) = program.call(&format!(
             "{command} --target {} --secret-file secret",
             server.url()
         ));
@@ -175,14 +176,14 @@ fn a_secret_that_the_server_does_not_know_is_called_so() {
 
 #[test]
 fn servers_that_take_turns_are_all_asked_before_the_first_run() {
-    let place = Place::new("asked");
+    let program = Program::new("asked");
     let (one, other) = (Server::start(Fault::None), Server::start(Fault::Stranger));
     let arguments = format!(
         "alternate scenario.toml --target {} --target {} --secret-file secret --into runs --runs 1 --length 1s --warm-up 0s",
         one.url(),
         other.url()
     );
-    let (status, said) = place.call(&arguments);
+    let (status, said) = program.call(&arguments);
     assert_eq!(status, 1, "{said}");
     assert!(
         said.contains(&format!("{} does not know this secret", other.url())),
@@ -191,9 +192,9 @@ fn servers_that_take_turns_are_all_asked_before_the_first_run() {
     assert!(!said.contains("Pair 1"), "{said}");
     // The folders are still empty, so that the same can be tried again.
     let another = Server::start(Fault::None);
-    let (status, said) = place.call(&arguments.replace(&other.url(), &another.url()));
+    let (status, said) = program.call(&arguments.replace(&other.url(), &another.url()));
     assert_eq!(status, 0, "{said}");
-    let (status, said) = place.call(&arguments);
+    let (status, said) = program.call(&arguments);
     assert_eq!(status, 2, "{said}");
     assert!(
         said.contains("runs/a is not empty: name another --into, or delete it"),
