@@ -83,7 +83,13 @@ pub fn day(seconds: i64) -> String {
     format!("{} {} {}", date.day(), date.month(), date.year())
 }
 
-/// The same without its year.
+/// The hour and minute of this time, in seconds since 1970.
+pub fn hour(seconds: i64) -> String {
+    let date = date(seconds);
+    format!("{:02}:{:02}", date.hour(), date.minute())
+}
+
+/// The day without its year.
 pub fn short_day(seconds: i64) -> String {
     let date = date(seconds);
     let month = date.month().to_string();

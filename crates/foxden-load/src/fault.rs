@@ -70,7 +70,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// What was expected, and what came.
     pub what: String,
-    /// Method, path and the beginning of the body of the request.
+    /// Method, URL and the beginning of the body of the request.
     pub request: String,
     /// Status, headers and the beginning of the body of the answer.
     pub answer: String,
@@ -79,6 +79,13 @@ pub struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} ({})", self.kind.name(), self.what, self.request)
+    }
+}
+
+impl Fault {
+    /// Whether the server does not know who asks.
+    pub fn is_unauthorized(&self) -> bool {
+        self.kind == FaultKind::Status && self.answer.starts_with("401;")
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::display::count;
 use crate::fault::{Fault, FaultKind};
 use crate::measure::latency::LatencySummary;
 use crate::protocol::Protocol;
@@ -285,6 +286,9 @@ pub struct Comparison {
     pub after: u64,
     /// Users of whom everything was read again.
     pub users: u32,
+    /// Users of whom something could not be read again.
+    #[serde(default)]
+    pub unreadable: u32,
 }
 
 impl RunResult {
@@ -322,6 +326,35 @@ impl RunResult {
         let is_wrong = |kind: FaultKind| !kind.is_silence() && kind != FaultKind::Status;
         let wrong = self.figures.faults.iter().filter(|fault| is_wrong(fault.kind));
         wrong.map(|fault| fault.count).sum()
+    }
+
+    /// Of how many users not everything was read again. Those of lost workers do not count.
+    pub fn unread(&self) -> u32 {
+        let lost = self.workers.iter().filter(|worker| worker.failure.is_some());
+        let lost = lost.map(|worker| worker.users).sum();
+        let expected = self.settings.users.saturating_sub(lost);
+        expected.saturating_sub(self.comparison.users)
+    }
+
+    /// What is missing in the final check, in a sentence; nothing where everything was read again.
+    pub fn missing(&self) -> Option<String> {
+        let unread = self.unread();
+        if unread == 0 {
+            return None;
+        }
+        let why = if self.comparison.unreadable > 0 {
+            "the server did not answer as it should"
+        } else {
+            "there was no time for it"
+        };
+        Some(if self.comparison.users == 0 {
+            format!("The final check could not be made: {why}.")
+        } else {
+            format!(
+                "The final check could not be made for {}: {why}.",
+                count(u64::from(unread), "user")
+            )
+        })
     }
 
     /// Writes it to a file.

@@ -65,10 +65,20 @@ pub fn text(result: &RunResult) -> String {
         table(&mut line, title, rows);
     }
     let comparison = &result.comparison;
-    line(format!(
-        "{} objects came back as they were stored, and {} more when everything of {} users was read again.",
-        comparison.in_run, comparison.after, comparison.users
-    ));
+    line(match result.missing() {
+        None => format!(
+            "{} objects came back as they were stored, and {} more when everything of {} users was read again.",
+            comparison.in_run, comparison.after, comparison.users
+        ),
+        Some(missing) if comparison.users == 0 => format!(
+            "{} objects came back as they were stored. {missing}",
+            comparison.in_run
+        ),
+        Some(missing) => format!(
+            "{} objects came back as they were stored, and {} more when {} users were read again. {missing}",
+            comparison.in_run, comparison.after, comparison.users
+        ),
+    });
     if result.figures.dropped > 0 {
         line(format!(
             "{} answers were not taken down: this machine is too busy, and the figures are not to be trusted.",

@@ -55,6 +55,12 @@ impl Target {
         }
     }
 
+    /// Scheme, host and port, as they begin a URL.
+    pub fn origin(&self) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
     /// The host as it is written in a URL, and signed.
     pub fn bracketed(&self) -> String {
         if self.host.contains(':') {
@@ -67,8 +73,7 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_https { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+        write!(f, "{}{}", self.origin(), self.path)
     }
 }
 

@@ -217,7 +217,7 @@ fn identity(access: &Access, first_uid: u64) -> Result<Identity> {
         return Ok(Identity::Bearers(login::read(path)?));
     }
     let path = access.secret_file.as_ref().context("--secret-file is missing")?;
-    let secret = secret::read("--secret-file", path)?;
+    let secret = secret::read_master("--secret-file", path)?;
     Ok(match (access.protocol, access.accounts) {
         (Protocol::V1_1, _) => Identity::Passwords { secret },
         (Protocol::V1_5, true) => Identity::Accounts { secret },

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tokio::net::TcpListener;
 
 use super::asked::Wanted;
+use super::mistake::{check_output, mistake};
 use super::{Alternate, Clean, Compare, Found, Run, Spread, Worker, asked};
 use crate::compare::side::Side;
 use crate::compare::{self, Against, Comparison};
@@ -26,7 +28,7 @@ use crate::threshold::Threshold;
 use crate::view::View;
 use crate::{report, run, summary, trend};
 
-/// The exit status of a run that exceeds a limit, or in which the server answered wrongly.
+/// The exit status of a run that exceeds a limit, has a fault, or could not be checked at its end.
 const EXCEEDED: u8 = 3;
 /// The most turns of each server.
 const MOST_TURNS: u32 = 1000;
@@ -35,6 +37,40 @@ const MOST_WORKERS: u32 = 500;
 
 /// `foxden-load run`.
 pub fn run(asked: &Run) -> Result<ExitCode> {
+    let (first, again, spread) = mistake(plans(asked))?;
+    let (result, cleaned) = runtime()?.block_on(async {
+        let mut view = View::new();
+        let result = match spread {
+            Some(spread) => coordinate(spread, &first, &mut view).await?,
+            None => run::run(first, &mut view).await?,
+        };
+        let cleaned = if asked.clean {
+            run::clean(again, &mut view).await.map(|_| ())
+        } else {
+            Ok(())
+        };
+        anyhow::Ok((result, cleaned))
+    })?;
+    // What was found is said before anything can fail.
+    print(&summary::text(&result))?;
+    if let Some(path) = &asked.json {
+        result.write(path)?;
+    }
+    write_report(&result, asked.report.as_deref())?;
+    let verdict = verdict(&result, &asked.fail_if)?;
+    cleaned?;
+    Ok(verdict)
+}
+
+/// Workers that are asked for.
+struct Spreading {
+    workers: u32,
+    seal: Seal,
+    listen: SocketAddr,
+}
+
+/// The plans of the run and of cleaning up after it, and its workers. The files for what it finds can be written.
+fn plans(asked: &Run) -> Result<(Plan, Plan, Option<Spreading>)> {
     let wanted = Wanted::read(&asked.scenario, &asked.load, &asked.cycles)?;
     let plan = || {
         wanted.plan(
@@ -45,58 +81,54 @@ pub fn run(asked: &Run) -> Result<ExitCode> {
         )
     };
     let (first, again) = (plan()?, plan()?);
-    let result = runtime()?.block_on(async {
-        let mut view = View::new();
-        let result = match asked.spread.workers {
-            Some(workers) => coordinate(&asked.spread, workers, &first, &mut view).await?,
-            None => run::run(first, &mut view).await?,
-        };
-        if asked.clean {
-            run::clean(again, &mut view).await?;
-        }
-        anyhow::Ok(result)
-    })?;
-    if let Some(path) = &asked.json {
-        result.write(path)?;
-    }
-    write_report(&result, asked.report.as_deref())?;
-    print(&summary::text(&result))?;
-    verdict(&result, &asked.fail_if)
+    let spread = asked.spread.workers;
+    let spread = spread.map(|workers| spreading(&asked.spread, workers, first.users));
+    let spread = spread.transpose()?;
+    check_output("--json", asked.json.as_deref())?;
+    check_output("--report", asked.report.as_deref())?;
+    Ok((first, again, spread))
 }
 
-/// Lets workers carry out the plan.
-async fn coordinate(asked: &Spread, workers: u32, plan: &Plan, view: &mut View) -> Result<RunResult> {
+fn spreading(asked: &Spread, workers: u32, users: u32) -> Result<Spreading> {
     ensure!(
-        (1..=plan.users.min(MOST_WORKERS)).contains(&workers),
+        (1..=users.min(MOST_WORKERS)).contains(&workers),
         "--workers: {workers} is not from 1 to {MOST_WORKERS}, or there are fewer users"
     );
     let path = asked
         .shared_secret_file
         .as_ref()
         .context("--shared-secret-file is missing")?;
-    let seal = Seal::read(path)?;
-    let listener = TcpListener::bind(asked.listen)
+    Ok(Spreading {
+        workers,
+        seal: Seal::read(path)?,
+        listen: asked.listen,
+    })
+}
+
+/// Lets workers carry out the plan.
+async fn coordinate(spread: Spreading, plan: &Plan, view: &mut View) -> Result<RunResult> {
+    let listener = TcpListener::bind(spread.listen)
         .await
-        .with_context(|| format!("--listen: {}", asked.listen))?;
+        .with_context(|| format!("--listen: {}", spread.listen))?;
     let task = Task {
-        workers: usize::try_from(workers)?,
+        workers: usize::try_from(spread.workers)?,
         whole: plan.share(),
         settings: plan.settings(None),
         process: plan.process,
     };
-    coordinator::run(listener, seal, task, view).await
+    coordinator::run(listener, spread.seal, task, view).await
 }
 
 /// `foxden-load worker`.
 pub fn worker(asked: &Worker) -> Result<ExitCode> {
-    let target = Target::read(&asked.coordinator).map_err(|error| anyhow!("--coordinator: {error}"))?;
-    let line = Line::new(target, Seal::read(&asked.shared_secret_file)?)?;
+    let target = Target::read(&asked.coordinator).map_err(|error| anyhow!("--coordinator: {error}"));
+    let line = Line::new(mistake(target)?, mistake(Seal::read(&asked.shared_secret_file))?)?;
     let plan = |share: &Share| asked::plan_of(share, &asked.access);
     runtime()?.block_on(worker::work(line, plan, &mut View::new()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The exit status of a run. An answer that is wrong is a failure without being asked for.
+/// The exit status of a run. A fault, or a final check that could not be made, is a failure without being asked for.
 fn verdict(result: &RunResult, limits: &[Threshold]) -> Result<ExitCode> {
     let mut is_good = true;
     for limit in limits.iter().filter(|limit| limit.is_exceeded(result)) {
@@ -108,8 +140,11 @@ fn verdict(result: &RunResult, limits: &[Threshold]) -> Result<ExitCode> {
             "The server answered wrongly {} times.\n",
             result.wrong()
         ))?;
-        is_good = false;
     }
+    if let Some(missing) = result.missing() {
+        print(&format!("{missing}\n"))?;
+    }
+    is_good &= result.faults() == 0 && result.missing().is_none();
     Ok(if is_good {
         ExitCode::SUCCESS
     } else {
@@ -120,7 +155,7 @@ fn verdict(result: &RunResult, limits: &[Threshold]) -> Result<ExitCode> {
 /// `foxden-load scenarios`.
 pub fn scenarios(name: Option<&str>) -> Result<ExitCode> {
     match name {
-        Some(name) => print(&shipped::text(name)?)?,
+        Some(name) => print(&mistake(shipped::text(name))?)?,
         None => {
             for (name, text) in SHIPPED {
                 let scenario = Scenario::read(text)?;
@@ -133,8 +168,8 @@ pub fn scenarios(name: Option<&str>) -> Result<ExitCode> {
 
 /// `foxden-load show`.
 pub fn show(path: &Path, to: Option<&Path>) -> Result<ExitCode> {
-    let result = RunResult::read(path)?;
-    write_report(&result, to)?;
+    let result = mistake(RunResult::read(path))?;
+    mistake(check_output("--report", to))?;
     let settings = &result.settings;
     print(&format!(
         "{}, {} users, {}\n{}",
@@ -143,6 +178,7 @@ pub fn show(path: &Path, to: Option<&Path>) -> Result<ExitCode> {
         settings.target,
         summary::text(&result)
     ))?;
+    write_report(&result, to)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -158,18 +194,19 @@ pub fn compare(asked: &Compare) -> Result<ExitCode> {
     let sides = ('A'..).zip(&asked.results);
     let sides = sides
         .map(|(letter, path)| Side::read(letter, path))
-        .collect::<Result<Vec<_>>>()?;
-    found(&sides, &asked.found)
+        .collect::<Result<Vec<_>>>();
+    mistake(check_output("--report", asked.found.report.as_deref()))?;
+    found(&mistake(sides)?, &asked.found)
 }
 
 /// Says what a comparison found.
 fn found(sides: &[Side], to: &Found) -> Result<ExitCode> {
     let comparison = Comparison::of(sides)?;
+    print(&compare::text::text(&comparison))?;
     if let Some(path) = &to.report {
         let page = report::comparison::page(&comparison)?;
         fs::write(path, page).with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    print(&compare::text::text(&comparison))?;
     let is_slower = comparison.against.iter().any(Against::is_slower);
     Ok(if is_slower && to.fail_if_slower {
         ExitCode::from(EXCEEDED)
@@ -180,17 +217,7 @@ fn found(sides: &[Side], to: &Found) -> Result<ExitCode> {
 
 /// `foxden-load alternate`.
 pub fn alternate(asked: &Alternate) -> Result<ExitCode> {
-    ensure!(
-        (2..=4).contains(&asked.target.len()),
-        "--target: two to four servers are compared, each with its own --target"
-    );
-    ensure!(
-        (1..=MOST_TURNS).contains(&asked.runs),
-        "--runs: {} is not from 1 to {MOST_TURNS}",
-        asked.runs
-    );
-    let wanted = Wanted::read(&asked.scenario, &asked.load, &[])?;
-    let folders = alternate::folders(&asked.into, asked.target.len())?;
+    let (wanted, folders) = mistake(alternation(asked))?;
     let plan = |turn: Turn| {
         // Both runs of a pair have the same users, objects and operations.
         let seed = asked.load.seed.wrapping_add(u64::from(turn.number));
@@ -205,21 +232,42 @@ pub fn alternate(asked: &Alternate) -> Result<ExitCode> {
     found(&sides, &asked.found)
 }
 
+/// What is run in turn, and the folders for its results.
+fn alternation(asked: &Alternate) -> Result<(Wanted, Vec<PathBuf>)> {
+    ensure!(
+        (2..=4).contains(&asked.target.len()),
+        "--target: two to four servers are compared, each with its own --target"
+    );
+    ensure!(
+        (1..=MOST_TURNS).contains(&asked.runs),
+        "--runs: {} is not from 1 to {MOST_TURNS}",
+        asked.runs
+    );
+    let wanted = Wanted::read(&asked.scenario, &asked.load, &[])?;
+    for target in &asked.target {
+        wanted.plan(target, &asked.access, 0, None)?;
+    }
+    check_output("--report", asked.found.report.as_deref())?;
+    let folders = alternate::folders(&asked.into, asked.target.len())?;
+    Ok((wanted, folders))
+}
+
 /// `foxden-load trend`.
 pub fn trend(folder: &Path, to: Option<&Path>) -> Result<ExitCode> {
-    let trends = trend::read(folder)?;
+    let trends = mistake(trend::read(folder))?;
+    mistake(check_output("--report", to))?;
+    print(&trend::text(&trends))?;
     if let Some(path) = to {
         let page = report::trends::page(&trends)?;
         fs::write(path, page).with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    print(&trend::text(&trends))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `foxden-load clean`.
 pub fn clean(asked: &Clean) -> Result<ExitCode> {
-    let wanted = Wanted::nothing(asked.users)?;
-    let plan = wanted.plan(&asked.server.target, &asked.server.access, 0, None)?;
+    let wanted = mistake(Wanted::nothing(asked.users))?;
+    let plan = mistake(wanted.plan(&asked.server.target, &asked.server.access, 0, None))?;
     let removed = runtime()?.block_on(run::clean(plan, &mut View::new()))?;
     print(&format!("{removed} made users removed\n"))?;
     Ok(ExitCode::SUCCESS)

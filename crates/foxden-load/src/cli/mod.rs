@@ -2,9 +2,11 @@
 //!
 //! - [`commands`]: what each command does
 //! - [`asked`]: a plan from what was asked for
+//! - [`mistake`]: what is wrong with what was asked for
 
 mod asked;
 mod commands;
+mod mistake;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,6 +21,10 @@ use crate::protocol::Protocol;
 use crate::quantity::duration;
 use crate::threshold::Threshold;
 use crate::user::accounts::FIRST_UID;
+use mistake::Mistake;
+
+/// The exit status of a mistake on the command line.
+const MISTAKE: u8 = 2;
 
 /// Measures a Sync server by the life of many browsers, and checks what it answers.
 #[derive(Debug, Parser)]
@@ -80,8 +86,8 @@ struct Access {
     /// The protocol
     #[arg(long, default_value = "1.5")]
     protocol: Protocol,
-    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed; in 1.1 and with
-    /// --accounts any text, from which the passwords of made users follow
+    /// A file with the secret: in 1.5 the master secret of the server, with which tokens are signed, or secrets.toml of its
+    /// data folder, which has it; in 1.1 and with --accounts any text, from which the passwords of made users follow
     #[arg(long, value_name = "FILE", required_unless_present = "bearer_file")]
     secret_file: Option<PathBuf>,
     /// In 1.5, users have accounts at the server, and their tokens come from its tokenserver
@@ -248,7 +254,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Without an output there is no place for help.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return ExitCode::from(if error.use_stderr() { MISTAKE } else { 0 });
         }
     };
     let done = match cli.command {
@@ -264,6 +270,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     done.unwrap_or_else(|error| {
         // There is no other place to say it.
         let _ = writeln!(io::stderr(), "foxden-load: {error:#}");
-        ExitCode::FAILURE
+        if error.is::<Mistake>() {
+            ExitCode::from(MISTAKE)
+        } else {
+            ExitCode::FAILURE
+        }
     })
 }

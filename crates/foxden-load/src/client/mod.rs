@@ -42,6 +42,8 @@ pub struct Server {
     /// Whether it may be on another machine.
     may_be_remote: bool,
     host: HeaderValue,
+    /// What stands before every path, for faults.
+    origin: String,
 }
 
 impl Server {
@@ -56,6 +58,7 @@ impl Server {
             may_be_remote,
             connector: Connector::new(&target)?,
             host: HeaderValue::from_str(&target.authority())?,
+            origin: target.origin(),
             target,
             timeout,
         })
@@ -205,7 +208,7 @@ impl Client {
     /// The same, for another path below that of the server.
     pub async fn send_to(&mut self, path: String, call: Call) -> Result<Reply, Fault> {
         let target = format!("{}{path}", self.server.target.path);
-        let about = About::new(&call, &target);
+        let about = About::new(&call, &self.server.origin, &target);
         let kind = call.kind;
         let sent_bytes = call.body.as_ref().map_or(0, String::len);
         let request = match self.request(&target, call) {
@@ -314,12 +317,12 @@ struct About {
 }
 
 impl About {
-    fn new(call: &Call, target: &str) -> Self {
+    fn new(call: &Call, origin: &str, target: &str) -> Self {
         // The beginning is enough for a fault, and a copy of it costs little.
         let beginning = |body: &String| Bytes::copy_from_slice(&body.as_bytes()[..body.len().min(1200)]);
         let body = call.body.as_ref().map(beginning);
         Self {
-            line: format!("{} {target}", call.method),
+            line: format!("{} {origin}{target}", call.method),
             body,
         }
     }

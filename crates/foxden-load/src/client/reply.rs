@@ -15,7 +15,7 @@ use crate::instant::SyncInstant;
 /// The request, for faults.
 #[derive(Clone, Debug)]
 pub struct RequestText {
-    /// Method and path.
+    /// Method and URL.
     pub line: String,
     /// The beginning of the body.
     pub body: Option<Bytes>,

@@ -223,3 +223,17 @@ fn runs_that_were_not_made_in_turn_are_named() {
     let text = text::text(&Comparison::of(&sides).unwrap());
     assert!(text.contains("not made in turn"), "{text}");
 }
+
+#[test]
+fn what_a_ratio_is_stands_below_the_figures() {
+    let runs = || (0..8).map(|at| run(at, 100.0, [1e6, 2e6, 3e6])).collect();
+    let sides = [side('A', runs()), side('B', runs())];
+    let comparison = Comparison::of(&sides).unwrap();
+    let says = "B / A is the mean of the ratios of the pairs";
+    assert_eq!(text::text(&comparison).matches(says).count(), 1);
+    assert!(
+        crate::report::comparison::page(&comparison)
+            .unwrap()
+            .contains(says)
+    );
+}

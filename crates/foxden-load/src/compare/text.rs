@@ -20,6 +20,9 @@ pub fn text(comparison: &Comparison<'_>) -> String {
         lines.push(String::new());
         lines.push(format!("{}.", sentence(against)));
         lines.extend(table(&against.whole, against));
+        if !against.whole.is_empty() {
+            lines.push(about_ratios(against));
+        }
         if !against.operations.is_empty() {
             lines.push(String::new());
             lines.extend(table(&against.operations, against));
@@ -61,6 +64,15 @@ fn table(rows: &[Compared], against: &Against<'_>) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// Why a ratio is not that of both columns beside it.
+pub fn about_ratios(against: &Against<'_>) -> String {
+    let (first, other) = (against.first.letter, against.other.letter);
+    format!(
+        "{other} / {first} is the mean of the ratios of the pairs without the highest and the lowest fifth, and so not quite the \
+         ratio of both columns."
+    )
 }
 
 /// The bounds of a ratio.

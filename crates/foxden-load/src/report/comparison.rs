@@ -39,6 +39,8 @@ struct Table {
     caption: &'static str,
     first: char,
     other: char,
+    /// Why a ratio is not that of both columns.
+    note: String,
     /// The ends of the axis of ratios.
     span: String,
     rows: Vec<Row>,
@@ -348,6 +350,7 @@ fn tables(against: &Against<'_>) -> Vec<Table> {
             caption,
             first,
             other,
+            note: text::about_ratios(against),
             span: format!("{:.2} to {:.2}", 1.0 / end, end),
             rows: compared.iter().map(|compared| row(compared, end)).collect(),
         }

@@ -54,6 +54,9 @@ pub fn heading(result: &RunResult) -> String {
     if faults > 0 {
         return format!("{} failed", count(faults, "request"));
     }
+    if result.missing().is_some() {
+        return "Not everything could be checked".to_owned();
+    }
     if let Some(highest) = result.highest() {
         return format!(
             "All is right: up to {} requests a second, with {}",
@@ -94,19 +97,29 @@ pub fn lead(result: &RunResult) -> Vec<String> {
     )];
     let comparison = &result.comparison;
     let compared = comparison.in_run + comparison.after;
-    sentences.push(if result.wrong() > 0 {
-        format!(
-            "Every answer was checked. {} came back as they were stored; what did not is listed below.",
-            count(compared, "object")
-        )
+    let (wrong, missing) = (result.wrong(), result.missing());
+    let checked = if result.faults() == wrong {
+        "Every answer was checked."
     } else {
-        format!(
-            "Every answer was checked. {} came back letter for letter as they were stored, {} of them when everything was read \
-             again at the end.",
+        "Every answer that came was checked."
+    };
+    sentences.push(match (wrong, &missing) {
+        (0, None) => format!(
+            "{checked} {} came back letter for letter as they were stored, {} of them when everything was read again at the end.",
             count(compared, "object"),
             thousands(comparison.after)
-        )
+        ),
+        (0, Some(_)) if compared == 0 => checked.to_owned(),
+        (0, Some(_)) => format!(
+            "{checked} {} came back letter for letter as they were stored.",
+            count(compared, "object")
+        ),
+        _ => format!(
+            "{checked} {} came back as they were stored; what did not is listed below.",
+            count(compared, "object")
+        ),
     });
+    sentences.extend(missing);
     sentences
 }
 
@@ -216,15 +229,11 @@ pub fn notices(result: &RunResult) -> Vec<Notice> {
             text: format!("It was to last {}.", seconds(result.settings.length)),
         });
     }
-    if result.comparison.users < result.settings.users {
+    if let Some(missing) = result.missing() {
         notices.push(Notice {
             class: "n-warn",
             title: "Not everything was read again".to_owned(),
-            text: format!(
-                "There was time for {} of {} users.",
-                thousands(u64::from(result.comparison.users)),
-                thousands(u64::from(result.settings.users))
-            ),
+            text: format!("{missing} Whether writes were lost there is not known."),
         });
     }
     notices
@@ -265,7 +274,16 @@ pub fn capital(text: &str) -> String {
 pub fn corrected(result: &RunResult) -> String {
     let all = &result.figures.all;
     let (response, service) = (milliseconds(all.response.p99), milliseconds(all.service.p99));
-    if result.settings.every > 0.0 {
+    let is_planned = result.settings.every > 0.0;
+    if response == service {
+        let from = if is_planned {
+            "from when a request was planned"
+        } else {
+            "with those that would have been sent while a user waited"
+        };
+        return format!("{from}; there was hardly any wait");
+    }
+    if is_planned {
         format!(
             "from when a request was planned. Counted from when it was sent, 99 of 100 were answered within {service}, in place \
              of {response}"
@@ -318,4 +336,79 @@ pub fn command(result: &RunResult) -> String {
         settings.warm_up,
         settings.seed
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultKind;
+    use crate::result::{FaultCount, Figures, Machine, Settings, Worker};
+
+    /// A run in which everything was read again.
+    fn run() -> RunResult {
+        let figures = Figures {
+            seconds: 10.0,
+            requests: 1000,
+            ..Figures::default()
+        };
+        let mut result = RunResult::new(0, Settings::example(), Machine::default(), figures);
+        result.comparison.users = result.settings.users;
+        result
+    }
+
+    #[test]
+    fn heading_and_lead_agree() {
+        let mut result = run();
+        assert!(heading(&result).starts_with("All is right"));
+        assert!(lead(&result)[1].contains("when everything was read again at the end"));
+        result.comparison.users = 8;
+        assert_eq!(heading(&result), "Not everything could be checked");
+        let said = lead(&result).join(" ");
+        assert!(!said.contains("when everything"), "{said}");
+        assert!(
+            said.ends_with("The final check could not be made for 2 users: there was no time for it."),
+            "{said}"
+        );
+        result.comparison.users = 0;
+        result.comparison.unreadable = 10;
+        result.figures.faults = vec![FaultCount {
+            kind: FaultKind::Connect,
+            count: 16,
+        }];
+        assert_eq!(heading(&result), "16 requests failed");
+        let said = lead(&result).join(" ");
+        assert!(said.contains("Every answer that came was checked."), "{said}");
+        assert!(
+            said.contains("The final check could not be made: the server"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn users_of_lost_workers_are_not_to_be_read_again() {
+        let mut result = run();
+        result.comparison.users = 6;
+        result.workers = vec![Worker {
+            address: "192.0.2.1".to_owned(),
+            machine: Machine::default(),
+            users: 4,
+            requests: 0,
+            failure: Some("silent".to_owned()),
+        }];
+        assert_eq!(result.missing(), None);
+    }
+
+    #[test]
+    fn what_is_equal_is_not_said_twice() {
+        let mut result = run();
+        for every in [0.0, 1.0] {
+            result.settings.every = every;
+            result.figures.all.response.p99 = 77_000_000;
+            result.figures.all.service.p99 = 77_000_000;
+            assert!(!corrected(&result).contains("77"), "{}", corrected(&result));
+            result.figures.all.service.p99 = 60_000_000;
+            let said = corrected(&result);
+            assert!(said.contains("within 60 ms, in place of 77 ms"), "{said}");
+        }
+    }
 }

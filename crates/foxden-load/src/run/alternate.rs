@@ -27,7 +27,11 @@ pub fn folders(into: &Path, sides: usize) -> Result<Vec<PathBuf>> {
         let cannot = || format!("{} cannot be made", folder.display());
         fs::create_dir_all(folder).with_context(cannot)?;
         let mut entries = fs::read_dir(folder).with_context(cannot)?;
-        ensure!(entries.next().is_none(), "{} is not empty", folder.display());
+        ensure!(
+            entries.next().is_none(),
+            "--into: {} is not empty: name another --into, or delete it",
+            folder.display()
+        );
     }
     Ok(folders)
 }
@@ -43,13 +47,17 @@ fn turns(runs: u32, sides: usize) -> impl Iterator<Item = Turn> {
     })
 }
 
-/// Carries out all turns, and writes each result into the folder of its server.
+/// Asks every server once, carries out all turns, and writes each result into the folder of its server.
 pub async fn run(
     folders: &[PathBuf],
     runs: u32,
     plan: impl Fn(Turn) -> Result<Plan>,
     view: &mut View,
 ) -> Result<()> {
+    // Not only after the first run of the others.
+    for side in 0..folders.len() {
+        super::ask(&plan(Turn { number: 0, side })?).await?;
+    }
     for turn in turns(runs, folders.len()) {
         let plan = plan(turn)?;
         let number = turn.number + 1;

@@ -13,10 +13,11 @@ mod parts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use foxden_model::{Clock, SystemClock};
 
 use crate::client::{Authorization, Call, Client};
+use crate::fault::Fault;
 use crate::machine;
 use crate::measure::latency::LatencySummary;
 use crate::measure::process::Process;
@@ -25,7 +26,7 @@ use crate::plan::Plan;
 use crate::protocol::RequestKind;
 use crate::result::{Comparison, Cycle, Figures, RunResult};
 use crate::user::User;
-use crate::user::accounts::{Accounts, Owner};
+use crate::user::accounts::{Accounts, Identity, Owner};
 use crate::view::View;
 use parts::Part;
 
@@ -136,7 +137,8 @@ pub async fn act(prepared: Prepared, view: &mut View, tell: &mut impl FnMut(u64,
         comparison: Comparison {
             in_run,
             after: recorder.compared() - in_run,
-            users: audited,
+            users: audited.whole,
+            unreadable: audited.unreadable,
         },
         is_cut: acted.is_cut,
     })
@@ -182,30 +184,39 @@ async fn fill(
         _ = tokio::signal::ctrl_c() => bail!("ended before users were prepared"),
     }
     if let Some(fault) = fault {
-        bail!(
-            "a user could not be prepared: {fault}\nThe server answered: {}",
-            fault.answer
-        );
+        return Err(failure(plan, "a user could not be prepared", &fault));
     }
     Ok(users)
 }
 
-/// Reads everything of all users again, as far as there is time. Returns of how many.
-async fn audit(users: Vec<User>, view: &mut View) -> u32 {
+/// How many users were looked at again.
+#[derive(Default)]
+struct Audited {
+    /// Everything was read.
+    whole: u32,
+    /// Something could not be read.
+    unreadable: u32,
+}
+
+/// Reads everything of all users again, as far as there is time.
+async fn audit(users: Vec<User>, view: &mut View) -> Audited {
     let all = users.len();
     let work = |mut user: User| async move {
-        if let Err(fault) = user.audit().await {
+        user.audit().await.unwrap_or_else(|fault| {
             user.report(fault);
-        }
+            false
+        })
     };
-    let mut count = 0_u32;
-    crowd::each(users, AT_ONCE, AUDIT, work, |()| {
-        count += 1;
+    let mut audited = Audited::default();
+    crowd::each(users, AT_ONCE, AUDIT, work, |is_whole| {
+        audited.whole += u32::from(is_whole);
+        audited.unreadable += u32::from(!is_whole);
+        let count = audited.whole + audited.unreadable;
         view.comparing(usize::try_from(count).unwrap_or_default(), all);
         true
     })
     .await;
-    count
+    audited
 }
 
 /// What the server says of its version.
@@ -258,10 +269,42 @@ pub async fn clean(plan: Plan, view: &mut View) -> Result<u32> {
     })
     .await;
     match fault {
-        Some(fault) => bail!(
-            "a user could not be removed: {fault}\nThe server answered: {}",
-            fault.answer
-        ),
+        Some(fault) => Err(failure(&plan, "a user could not be removed", &fault)),
         None => Ok(removed),
     }
+}
+
+/// Asks whether the server answers, and knows the secret where there is one.
+pub async fn ask(plan: &Plan) -> Result<()> {
+    let recorder = Arc::new(Recorder::new());
+    let mut user = plan.accounts(&recorder).user(plan.first);
+    let asked = match &plan.identity {
+        Identity::Secret { .. } => user.owner().await.map(|_| ()),
+        // The token or the account is still to be made.
+        Identity::Passwords { .. } | Identity::Accounts { .. } | Identity::Bearers(_) => {
+            let call = Call::get(RequestKind::Info, "/__version__");
+            user.client()
+                .send_to("/__version__".to_owned(), call)
+                .await
+                .map(|_| ())
+        }
+    };
+    asked.map_err(|fault| failure(plan, "the server cannot be used", &fault))
+}
+
+/// Why it does not go on.
+fn failure(plan: &Plan, what: &str, fault: &Fault) -> Error {
+    let is_signed = matches!(plan.identity, Identity::Secret { .. });
+    if is_signed && fault.is_unauthorized() {
+        return anyhow!(
+            "{} does not know this secret: it is `master_secret` in secrets.toml of its data folder, or in its configuration \
+             (401 to {})",
+            plan.server.target,
+            fault.request
+        );
+    }
+    if fault.kind.is_silence() {
+        return anyhow!("{what}: {fault}");
+    }
+    anyhow!("{what}: {fault}\nThe server answered: {}", fault.answer)
 }

@@ -90,6 +90,7 @@ pub async fn run(listener: TcpListener, seal: Seal, task: Task, view: &mut View)
             in_run: sum(|comparison| comparison.in_run),
             after: sum(|comparison| comparison.after),
             users: portions.iter().map(|portion| portion.comparison.users).sum(),
+            unreadable: portions.iter().map(|portion| portion.comparison.unreadable).sum(),
         },
         is_cut: portions.iter().any(|portion| portion.is_cut),
         workers,

@@ -13,7 +13,7 @@ use crate::compare::figure::Figure;
 use crate::compare::side::results;
 use crate::display::{count, day, percent};
 use crate::result::{RunResult, Settings};
-use steps::Step;
+use steps::{FEWEST_RUNS, Step};
 
 /// The figures that are followed.
 pub const FIGURES: [Figure; 3] = [Figure::Rate, Figure::Half, Figure::Nearly];
@@ -63,7 +63,8 @@ fn is_alike(one: &Settings, other: &Settings) -> bool {
 }
 
 impl Trend {
-    fn of(runs: Vec<RunResult>) -> Self {
+    /// Of these runs, the oldest first.
+    pub fn of(runs: Vec<RunResult>) -> Self {
         let found = |figure: Figure| {
             let values: Option<Vec<f64>> = runs.iter().map(|run| figure.value(run, None)).collect();
             values.map(|values| (figure, steps::steps(&values)))
@@ -82,6 +83,11 @@ impl Trend {
             settings.scenario,
             count(u64::from(settings.users), "user")
         )
+    }
+
+    /// Whether there are too few runs to find a step in.
+    pub fn is_short(&self) -> bool {
+        self.runs.len() < FEWEST_RUNS
     }
 
     /// All steps in words, the oldest first, with whether each is for the worse. Figures that step at the same run are together.
@@ -134,7 +140,11 @@ pub fn text(trends: &[Trend]) -> String {
     for trend in trends {
         let runs = count(u64::try_from(trend.runs.len()).unwrap_or(u64::MAX), "run");
         let steps = trend.sentences();
-        let found = if steps.is_empty() { ", no step" } else { "" };
+        let found = match (trend.is_short(), steps.is_empty()) {
+            (true, _) => ", too few to say",
+            (false, true) => ", no step",
+            (false, false) => "",
+        };
         lines.push(format!("{}: {runs}{found}", trend.name()));
         for (is_worse, sentence) in steps {
             let word = if is_worse { "slower" } else { "faster" };

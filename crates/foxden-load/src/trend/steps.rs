@@ -12,8 +12,12 @@ const SHUFFLES: u32 = 1000;
 const RARELY: u32 = SHUFFLES / 100;
 /// The fewest runs before and after a step.
 const FEWEST: usize = 2;
+/// In fewer runs not even a high step is told from chance.
+pub const FEWEST_RUNS: usize = 10;
 /// A lower step has no meaning.
 const LEAST: f64 = 0.03;
+/// The same runs in another order may differ by that in their sums.
+const ROUNDED: f64 = 1.0 - 1e-9;
 /// The seed of the shuffles.
 const SEED: u64 = 1;
 
@@ -55,7 +59,7 @@ fn split(part: &[f64], begin: usize, places: &mut Vec<usize>) {
     let mut as_high = 0;
     for _ in 0..SHUFFLES {
         shuffle(&mut shuffled, &random);
-        as_high += u32::from(highest(&shuffled).is_some_and(|(_, other)| other >= height));
+        as_high += u32::from(highest(&shuffled).is_some_and(|(_, other)| other >= height * ROUNDED));
         if as_high >= RARELY {
             return;
         }
@@ -123,6 +127,21 @@ mod tests {
         );
         let found = steps(&series(&[(25, 100.0), (3, 120.0)], 4));
         assert_eq!(found.iter().map(|step| step.at).collect::<Vec<_>>(), [25]);
+    }
+
+    #[test]
+    fn fewer_runs_have_no_steps() {
+        let highest = |runs: usize| {
+            (0..20).flat_map(move |seed| {
+                (1..runs).map(move |before| {
+                    steps(&series(&[(before, 100.0), (runs - before, 1000.0)], seed)).len()
+                })
+            })
+        };
+        for runs in 1..FEWEST_RUNS {
+            assert_eq!(highest(runs).max().unwrap_or_default(), 0, "{runs}");
+        }
+        assert!(highest(FEWEST_RUNS).any(|found| found == 1));
     }
 
     #[test]

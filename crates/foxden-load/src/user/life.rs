@@ -118,11 +118,12 @@ impl User {
         }
     }
 
-    /// Reads everything again and compares it with what was stored.
-    pub async fn audit(&mut self) -> Result<(), Fault> {
+    /// Reads everything again and compares it with what was stored. Returns whether it could be known what that is: after a
+    /// wipe without a clear answer it is not.
+    pub async fn audit(&mut self) -> Result<bool, Fault> {
         self.renew().await?;
         if self.expected.is_unsure {
-            return Ok(());
+            return Ok(false);
         }
         self.collections().await?;
         let sure = self
@@ -134,6 +135,6 @@ impl User {
         for name in names {
             self.download(&name).await?;
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
+mod command;
 mod server;
 mod spread;
 

@@ -47,6 +47,8 @@ pub enum Fault {
     BreaksOff,
     /// Ends the connection after each answer, which is no fault.
     Closes,
+    /// Knows another secret: answers 401.
+    Stranger,
 }
 
 /// A running server.
@@ -166,6 +168,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let query = head.uri.query().unwrap_or_default();
     let query: BTreeMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    if state.fault == Fault::Stranger {
+        return Ok(reply(StatusCode::UNAUTHORIZED, START, &json!(0)));
+    }
     let mut stores = state.stores.lock().unwrap();
     let store = stores.entry(user).or_default();
     Ok(match (head.method, &words[..]) {
