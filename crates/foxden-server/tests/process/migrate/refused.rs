@@ -61,11 +61,24 @@ fn a_store_that_is_served_is_not_moved_and_one_that_is_moved_is_not_served() {
         text.contains("its objects were moved to sqlite:") && text.contains("set storage.url to that"),
         "{text}"
     );
+    let checked = said(&start.run(&["check"]));
+    assert!(
+        checked.contains("BAD   objects: ")
+            && checked.contains("its objects were moved to sqlite:")
+            && checked.contains("set storage.url to that"),
+        "{checked}"
+    );
     // The same command says so again; another one is refused.
     let text = said(&migrate(&folder, &store, &other));
     assert!(text.contains("All objects were moved."), "{text}");
     let text = refused(&migrate(&folder, &store, &sqlite(&folder, "third")));
     assert!(text.contains("was moved to sqlite:"), "{text}");
+    // So is the way back, to a store that still has what it had.
+    let text = refused(&migrate(&folder, &other, &store));
+    assert!(
+        text.contains("that move has ended") && text.contains("delete it, or name another"),
+        "{text}"
+    );
     let text = said(&give_up(&folder, &store));
     assert!(text.contains("can be served again"), "{text}");
     start.serve().stop();
@@ -101,7 +114,9 @@ fn a_database_that_is_served_is_not_moved() {
         assert!(text.contains("its objects were moved to sqlite:"), "{text}");
         let checked = said(&start.run(&["check"]));
         assert!(
-            checked.contains("are being moved to or from another store, or were moved"),
+            checked.contains("BAD   objects: the database ")
+                && checked.contains("its objects were moved to sqlite:")
+                && checked.contains("set storage.url to that"),
             "{checked}"
         );
     }

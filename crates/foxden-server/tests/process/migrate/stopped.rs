@@ -87,6 +87,11 @@ fn a_full_disk_stops_a_move_that_goes_on_later() {
         served.contains("objects are being moved here from sqlite:"),
         "{served}"
     );
+    let checked = said(&start.run(&["check"]));
+    assert!(
+        checked.contains("objects are being moved here from sqlite:"),
+        "{checked}"
+    );
     moved(&migrate(&folder, &store, &other));
     dump(&other).assert_same_as(&before);
 }
