@@ -1,7 +1,7 @@
 //! Whether the databases of servers, the cache in front of one, and the files of objects are fit for this server. Nothing in them is
 //! changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foxden_model::SystemClock;
@@ -17,6 +17,8 @@ use crate::config::register::RegisterUrl;
 use crate::data;
 use crate::rng::SystemRng;
 
+/// The URL of the files in the data folder.
+const OWN_FILES: &str = "sqlite:";
 /// What to do if another release has been here.
 const NEWER: &str = "run the newer program, or restore a backup that the older one made";
 
@@ -29,6 +31,12 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
     {
         findings.extend(check_files(folder));
     }
+    if let Some(folder) = left_behind(config) {
+        findings.push(Finding::warning(
+            format!("objects: the files in {} hold objects that are not served", folder.display()),
+            "foxden migrate moves them to the store of storage.url, if that is empty; delete them if they are not needed",
+        ));
+    }
     if let Some(url) = config.storage.url.server()
         && config.surfaces().contains(&Surface::Sync)
     {
@@ -36,8 +44,10 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
             Err(SqlError::Moved) => check_moved(url)?,
             looked => judge("objects", url, looked),
         });
-        if let CacheUrl::Shared(address) = &config.storage.cache {
-            findings.push(check_cache(address)?);
+        match &config.storage.cache {
+            CacheUrl::None => {}
+            CacheUrl::Local => findings.push(Finding::ok("cache: local, in the memory of the process")),
+            CacheUrl::Shared(address) => findings.push(check_cache(address)?),
         }
     }
     if let RegisterUrl::Server { shown, .. } = &config.accounts.register
@@ -47,6 +57,21 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
         findings.push(judge("accounts", shown, looked));
     }
     Ok(findings)
+}
+
+/// The folder in the data folder with objects that a store somewhere else hides: it was named and they were not moved. Nothing if it
+/// cannot be looked at.
+pub fn left_behind(config: &Config) -> Option<PathBuf> {
+    let own_folder = data::storage_folder(&config.server.data_dir);
+    let url = &config.storage.url;
+    let is_elsewhere = match url.folder(&own_folder) {
+        Some(_) => !url.is_same_store(&OWN_FILES.parse().ok()?, &own_folder),
+        None => url.server().is_some(),
+    };
+    let is_asked = is_elsewhere && config.surfaces().contains(&Surface::Sync);
+    let holds_objects =
+        is_asked && foxden_storage::inspect_files(&own_folder).is_ok_and(|held| held == Some(true));
+    holds_objects.then_some(own_folder)
 }
 
 /// Whether the files of objects can be opened; nothing if there are none yet.
