@@ -269,7 +269,7 @@ impl Values {
         Ok(Some(Secret(text.to_owned())))
     }
 
-    /// Reads the file of a secret. An empty one is refused: whoever names a file means to have a secret.
+    /// Reads the file of a secret. An empty one is refused: a file is named to have a secret.
     fn read_secret(&self, key: &str, file: &Value) -> Result<String, ConfigError> {
         let path = file.texts.concat();
         let text = fs::read_to_string(&path)

@@ -345,7 +345,7 @@ fn unencrypted(place: &str, cause: &dyn std::fmt::Display) -> SqlError {
     let cause = cause.to_string();
     // The driver has no kind of its own for it.
     let cure = if cause.contains("does not support TLS") {
-        "turn TLS on in the server, or write sslmode=prefer in the URL if nobody can listen on the way"
+        "turn TLS on in the server, or write sslmode=prefer in the URL, which does without where the server has none"
     } else {
         "check the server's certificate, sslrootcert= and sslmode= in the URL"
     };

@@ -10,7 +10,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::movable::flag::{self, MOVED, version_of};
-use super::movable::is_empty;
 use crate::engine::movable::MovedAway;
 
 /// Migrations, one for each version. Never edited once released.
@@ -181,51 +180,12 @@ pub(super) fn connect_writer(path: &Path, timeout: Duration) -> rusqlite::Result
     Ok(connection)
 }
 
-/// Looks at the files of a folder, and writes nothing. Returns whether there are users with objects; `None` if there are no files.
-/// Refuses what [`open_files`] would refuse because of a move or of a newer release.
-pub(in crate::engine) fn inspect(folder: &Path) -> Result<Option<bool>, OpenError> {
-    let first = path_of(folder, 0);
-    if !first.try_exists().map_err(|source| unavailable(&first, source))? {
-        return Ok(None);
-    }
-    let connection = connect_looker(&first).map_err(|source| unavailable(&first, source))?;
-    check_version(folder, &first, &connection, Purpose::Serving)?;
-    let files = connection.query_row("select files from place", (), |row| row.get(0));
-    let files: u32 = files.map_err(|source| unavailable(&first, source))?;
-    for number in 0..files {
-        let path = path_of(folder, number);
-        let connection = connect_looker(&path).map_err(|source| unavailable(&path, source))?;
-        if !is_empty(&connection).map_err(|source| unavailable(&path, source))? {
-            return Ok(Some(true));
-        }
-    }
-    Ok(Some(false))
-}
-
-/// Opens a connection that leaves no files behind: where there is no WAL, no process has the file open, and none is made.
-fn connect_looker(path: &Path) -> rusqlite::Result<Connection> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    if Path::new(&wal).exists() {
-        return connect_reader(path);
-    }
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let name = whole.to_string_lossy();
-    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    connect(
-        Path::new(&format!("file:{name}?immutable=1")),
-        access,
-        Duration::ZERO,
-    )
-}
-
 /// Opens a read-only connection.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(1))
 }
 
-fn connect(path: &Path, access: OpenFlags, timeout: Duration) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, access: OpenFlags, timeout: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(timeout)?;
     // Without it, SQLite plans a statement again for each new value of a bound range.
@@ -260,7 +220,7 @@ fn migrate(connection: &mut Connection, files: u32, number: u32) -> rusqlite::Re
     Ok(())
 }
 
-fn check_version(
+pub(super) fn check_version(
     folder: &Path,
     path: &Path,
     connection: &Connection,

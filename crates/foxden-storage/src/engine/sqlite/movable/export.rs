@@ -34,7 +34,7 @@ pub(super) fn has_half(connection: &Connection) -> Result<bool, EngineError> {
 }
 
 /// Whether the file never had a user.
-pub(in crate::engine::sqlite) fn is_empty(connection: &Connection) -> Result<bool, EngineError> {
+pub(super) fn is_empty(connection: &Connection) -> Result<bool, EngineError> {
     for (table, counts) in USERS {
         let has_any = format!("select exists (select 1 from {table} as t where {counts})");
         if connection.query_row(&has_any, (), |row| row.get(0))? {

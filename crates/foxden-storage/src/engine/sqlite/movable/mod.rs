@@ -43,8 +43,6 @@ struct Folder {
 /// The connection of a file; `None` after it was closed.
 type File = Mutex<Option<Connection>>;
 
-pub(super) use self::export::is_empty;
-
 /// The id of a file.
 pub(super) fn id_of(connection: &Connection) -> rusqlite::Result<FileId> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
