@@ -1,6 +1,7 @@
 //! `foxden serve`: from the configuration to the last answer.
 
 use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Components, Environment};
 use crate::config::Config;
-use crate::config::listener::Surface;
+use crate::config::listener::{Bind, Surface};
 use crate::data::DataFolder;
 use crate::listen::socket::Socket;
 use crate::server::Server;
@@ -38,6 +39,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
 
+    if let Some(folder) = check::left_behind(&config) {
+        tracing::warn!(
+            folder = %folder.display(),
+            "the files in this folder hold objects that are not served; foxden migrate moves them to an empty store"
+        );
+    }
+
     let server = Server::new(Arc::clone(&app), connections(config.http.max_connections));
     server.start_background_work(&data)?;
     startup_banner::print(&config, &app, &sockets).await?;
@@ -63,10 +71,24 @@ async fn open_sockets(config: &Config) -> anyhow::Result<Vec<(Socket, BTreeSet<S
     let mut sockets = Vec::new();
     for listener in &config.listeners {
         let socket = Socket::bind(&listener.bind).await;
-        let socket = socket.with_context(|| format!("cannot listen on {}", listener.bind))?;
+        let cure = socket
+            .as_ref()
+            .err()
+            .map_or("", |error| cure_for(&listener.bind, error));
+        let socket = socket.with_context(|| format!("cannot listen on {}{cure}", listener.bind))?;
         sockets.push((socket, listener.surfaces.clone()));
     }
     Ok(sockets)
+}
+
+/// What the operator can do about an address that is not free; may be empty.
+fn cure_for(bind: &Bind, error: &io::Error) -> &'static str {
+    match (bind, error.kind()) {
+        (Bind::Tcp(_), ErrorKind::AddrInUse) => {
+            " (another program has that port: stop it, or name another port with --listen)"
+        }
+        _ => "",
+    }
 }
 
 /// Files that are needed for other things than these connections: databases, logs, standard streams, connections that wait.

@@ -27,8 +27,8 @@ pub use engine::SqlEngine;
 pub use engine::{
     Agreement, BadCacheUrl, BadStoreUrl, BatchLimit, CacheAddress, CacheFault, CacheLook, CacheTimes,
     CacheUrl, Cached, Engine, EngineError, MemoryEngine, MoveSide, OpenError, OpenOptions, QueuedWrites,
-    SharedCached, SqliteEngine, SqliteOptions, StoreUrl, Uncached, inspect, inspect_cache, open,
-    open_movable,
+    SharedCached, SqliteEngine, SqliteOptions, StoreUrl, Uncached, inspect, inspect_cache, inspect_files,
+    moved_away, open, open_movable,
 };
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};

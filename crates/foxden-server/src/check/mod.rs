@@ -22,6 +22,9 @@ mod register;
 mod signed;
 mod wait;
 
+pub use databases::left_behind;
+pub use nodes::check_new as check_new_node;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -93,12 +96,18 @@ impl Finding {
         }
     }
 
+    /// Returns whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.severity == Severity::Ok
+    }
+
     /// Returns whether it does not work.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    fn show(&self) {
+    /// Prints it.
+    pub fn show(&self) {
         let mark = match self.severity {
             Severity::Ok => styled("ok  ", Style::Good),
             Severity::Warning => styled("look", Style::Warning),

@@ -1,12 +1,13 @@
 //! Whether the storage nodes that users are sent to can be reached, share the master secret and the time.
 
+use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Node, NodeState};
 use foxden_http::sync::client::ProbeAnswer;
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
 use super::signed::{self, Answer};
-use super::{Finding, date, register, wait_for};
+use super::{Finding, TIMEOUT, date, register, wait_for};
 use crate::app::MasterSecrets;
 use crate::config::Config;
 use crate::config::tokens::NodeSource;
@@ -34,14 +35,6 @@ pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
             .iter()
             .any(|known| known.url == node.base() && known.state == NodeState::Down)
     };
-    let look_at = |node: &PublicUrl| match signed::request(client, node, &secrets) {
-        Ok(answer) => judge(node, &answer, SystemClock.seconds()),
-        Err(error) => vec![signed::cannot_reach(
-            node,
-            &error,
-            "start the node, open its port, or correct its address in the list; foxden node down has its users wait until then",
-        )],
-    };
     for node in &nodes {
         if is_down(node) {
             findings.push(Finding::warning(
@@ -51,10 +44,37 @@ pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
                 ),
             ));
         } else {
-            findings.extend(look_at(node));
+            findings.extend(probe(node, client, &secrets, HINT_AWAY));
         }
     }
     findings
+}
+
+/// What to do about a node of the list that does not answer.
+const HINT_AWAY: &str = "start the node, open its port, or correct its address in the list; foxden node down has its users wait until then";
+
+/// Findings about a node that is to be added; none if the command will be refused anyway.
+pub fn check_new(config: &Config, node: &str) -> anyhow::Result<Vec<Finding>> {
+    let Ok(node) = node.parse::<PublicUrl>() else {
+        return Ok(Vec::new());
+    };
+    if config.tokens.nodes != NodeSource::ByCommand || !config.keeps_accounts() {
+        return Ok(Vec::new());
+    }
+    let Some(secrets) = MasterSecrets::find(config) else {
+        return Ok(vec![signed::no_secret()]);
+    };
+    let client = HttpClient::new(TIMEOUT, config.server.ca_file.as_deref())?;
+    let hint = "start the node, open its port, or correct the address";
+    Ok(probe(&node, &client, &secrets.token_secrets(), hint))
+}
+
+/// Asks a node for an answer to a request that it must take.
+fn probe(node: &PublicUrl, client: &HttpClient, secrets: &TokenSecrets, hint: &str) -> Vec<Finding> {
+    match signed::request(client, node, secrets) {
+        Ok(answer) => judge(node, &answer, SystemClock.seconds()),
+        Err(error) => vec![signed::cannot_reach(node, &error, hint)],
+    }
 }
 
 /// The nodes of the accounts' database; `None` where it cannot be read, which another check says.

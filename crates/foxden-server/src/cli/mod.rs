@@ -128,7 +128,10 @@ impl Cli {
             Action::Serve => start(&self.flags),
             Action::Check(args) => check::check(&self.flags, &args),
             Action::User(command) => run_command(&self.flags, &command.into_command()?),
-            Action::Node(command) => run_command(&self.flags, &command.into_command()?),
+            Action::Node(command) => {
+                command.check(&self.flags)?;
+                run_command(&self.flags, &command.into_command()?)
+            }
             Action::Invite(invite) => run_command(&self.flags, &invite.into_command()),
             Action::Private => run_command(&self.flags, &Command::MakePrivate),
             Action::Migrate(args) => migrate::run(&self.flags, args),

@@ -6,7 +6,8 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 
 use super::confirm;
-use crate::config::measure;
+use crate::check::{self, Finding};
+use crate::config::{Config, Flags, measure};
 use crate::control::Command;
 use crate::control::command::{Capacity, NodeSettings, NodeState};
 use crate::terminal::{Style, styled};
@@ -25,6 +26,9 @@ pub enum NodeCommand {
         url: String,
         #[command(flatten)]
         settings: SettingsArgs,
+        /// Add it even if it does not answer as a storage node of this server
+        #[arg(long)]
+        yes: bool,
     },
     /// Change a node's capacity, weight or back-off
     Set {
@@ -85,12 +89,29 @@ pub struct SettingsArgs {
 }
 
 impl NodeCommand {
+    /// Refuses to add a node that users could not use: they would be sent there at once.
+    pub fn check(&self, flags: &Flags) -> anyhow::Result<()> {
+        let Self::Add { url, yes: false, .. } = self else {
+            return Ok(());
+        };
+        let findings = check::check_new_node(&Config::load(flags)?, url)?;
+        for finding in findings.iter().filter(|finding| !finding.is_ok()) {
+            finding.show();
+        }
+        ensure!(
+            !findings.iter().any(Finding::is_error),
+            "nothing was added: users would be sent to {url} at once; add --yes to add it all the same, and foxden node down {url} \
+             has them wait until it is there"
+        );
+        Ok(())
+    }
+
     /// Returns the command, after a confirmation where it is needed.
     pub fn into_command(self) -> anyhow::Result<Command> {
         let set = |url, state| Ok(Command::SetNode { url, state });
         match self {
             Self::List => Ok(Command::ListNodes),
-            Self::Add { url, settings } => {
+            Self::Add { url, settings, .. } => {
                 let settings = settings.read()?;
                 Ok(Command::AddNode { url, settings })
             }

@@ -165,6 +165,34 @@ fn a_missing_file_of_a_secret_is_named_with_its_setting() {
 }
 
 #[test]
+fn a_file_without_a_fit_secret_is_refused_and_named() {
+    let folder = std::env::temp_dir().join(format!("foxden-secret-files-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("secret");
+    let mail = "[mail]\nhost = \"mail.example.org\"\nfrom = \"sync@example.org\"\nusername = \"ann\"\n";
+    for (above, name) in [
+        ("", "master_secret"),
+        ("[accounts]\n", "admin_secret"),
+        (mail, "password"),
+    ] {
+        let text = format!("{above}{name}_file = {path:?}");
+        for empty in ["", "\n", " \n\n"] {
+            std::fs::write(&path, empty).unwrap();
+            let message = message(from_file(&text));
+            let expected = format!("{name}_file (foxden.toml): {} is empty", path.display());
+            assert!(message.contains(&expected), "{message}");
+        }
+        if name != "password" {
+            std::fs::write(&path, "short\n").unwrap();
+            let message = message(from_file(&text));
+            let expected = format!("{name}_file (foxden.toml): a secret of at least 16 characters");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_wrong_value_names_its_setting_and_where_it_was_set() {
     for (text, part) in [
         (

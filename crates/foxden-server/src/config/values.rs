@@ -269,21 +269,27 @@ impl Values {
         Ok(Some(Secret(text.to_owned())))
     }
 
-    /// Reads the file of a secret.
+    /// Reads the file of a secret. An empty one is refused: a file is named to have a secret.
     fn read_secret(&self, key: &str, file: &Value) -> Result<String, ConfigError> {
         let path = file.texts.concat();
-        fs::read_to_string(&path)
-            .map_err(|error| self.wrong(&format!("{key}_file"), format!("cannot read {path}: {error}")))
+        let text = fs::read_to_string(&path)
+            .map_err(|error| self.wrong(key, format!("cannot read {path}: {error}")))?;
+        if text.trim().is_empty() {
+            return Err(self.wrong(key, format!("{path} is empty; write the secret to it")));
+        }
+        Ok(text)
     }
 
-    /// An error about the value of this key.
+    /// An error about the value of this key, or of the file that was named in its place.
     pub fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
-        let origin = self
-            .get(key)
-            .map_or(Origin::Default, |value| value.origin.clone());
+        let from_file = format!("{key}_file");
+        let (key, value) = match (self.get(key), self.get(&from_file)) {
+            (None, Some(file)) => (from_file, Some(file)),
+            (value, _) => (key.to_owned(), value),
+        };
         ConfigError::BadValue {
-            key: key.to_owned(),
-            origin,
+            key,
+            origin: value.map_or(Origin::Default, |value| value.origin.clone()),
             why: why.into(),
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::databases::failed_start;
 use crate::nodes::eventually;
 use crate::program::{Folder, Start};
 use crate::raw::{connect, read_reply};
@@ -166,4 +167,16 @@ fn a_304_has_neither_type_nor_length() {
         }
     }
     program.stop();
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_cure() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = Start::on(&folder).without_flags().with("--listen");
+    let text = failed_start(&start.with(taken.local_addr().unwrap().to_string()));
+    assert!(
+        text.contains("another program has that port") && text.contains("--listen"),
+        "{text}"
+    );
 }

@@ -227,13 +227,13 @@ fn a_node_drained_under_load_empties_as_its_users_come(server: TestServer) {
         .clone()
         .set("FOXDEN__STORAGE__LEGACY", "true")
         .set("FOXDEN__ACCOUNTS__URL", servers.database.url());
-    servers.run(&["node", "add", first, "--capacity", "40"]);
+    servers.run(&["node", "add", first, "--yes", "--capacity", "40"]);
     let _nodes = [servers.nodes[0].serve(), second_start.serve()];
     let people: Vec<Person> = (0..4)
         .map(|number| servers.sign_up(&format!("ann{number}@example.org")))
         .collect();
     assert_eq!(servers.row(first), "takes users ██░░░░░░░░ 20 % 4 4 0 40 100 –");
-    servers.run(&["node", "add", second, "--weight", "200"]);
+    servers.run(&["node", "add", second, "--yes", "--weight", "200"]);
     let old_tokens: Vec<Store> = people.iter().map(|person| person.store(1)).collect();
 
     let (stop, answers) = (AtomicBool::new(false), Mutex::default());
@@ -295,7 +295,7 @@ fn users_of_a_node_that_is_down_wait_until_it_is_up_or_reset() {
     let servers = Servers::of_the_manual(&folder, TestServer::Postgres);
     let [first, second] = &servers.urls;
     let registrations = servers.register();
-    servers.run(&["node", "add", first]);
+    servers.run(&["node", "add", first, "--yes"]);
     let node = servers.nodes[0].serve();
     let ann = servers.sign_up("ann@example.org");
     let before = ann.store(0);
@@ -344,7 +344,7 @@ fn users_of_a_node_that_is_down_wait_until_it_is_up_or_reset() {
     assert_eq!(ann.store(1).uid(), before.uid());
     eventually(|| before.send(Call::get("/info/collections")).status == 200);
 
-    servers.run(&["node", "add", second]);
+    servers.run(&["node", "add", second, "--yes"]);
     let _second = servers.nodes[1].serve();
     servers.run(&["node", "drain", "--keep-users", first]);
     let reset = servers.run(&["node", "reset", first, "--yes"]);
@@ -375,14 +375,14 @@ fn a_node_asks_its_clients_to_back_off_as_the_operator_says() {
         told
     };
 
-    servers.run(&["node", "add", first]);
+    servers.run(&["node", "add", first, "--yes"]);
     let ann = servers.connect("ann@example.org").store(0);
     assert_eq!((node_of(&ann.token), asked(&ann)), (first.clone(), None));
     servers.run(&["node", "set", first, "--backoff", "10 min"]);
     eventually(|| asked(&ann).is_some_and(|seconds| (600..=630).contains(&seconds)));
 
     // Others go elsewhere, as long as there is room.
-    servers.run(&["node", "add", second, "--capacity", "1"]);
+    servers.run(&["node", "add", second, "--yes", "--capacity", "1"]);
     let bea = servers.connect("bea@example.org");
     let token = bea.store(0);
     assert_eq!((node_of(&token.token), asked(&token)), (second.clone(), None));

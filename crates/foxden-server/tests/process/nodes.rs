@@ -90,6 +90,55 @@ fn users_are_spread_and_each_node_serves_its_own_alone() {
     }
 }
 
+/// A typing error would have users sent to nowhere at once.
+#[test]
+fn a_node_that_does_not_answer_is_added_only_if_that_is_meant() {
+    let folder = Folder::new();
+    let registration = Start::on(&folder).named("registration").with("--surfaces");
+    let registration = registration
+        .with("token,user,fxa,pages,ops")
+        .set("FOXDEN__TOKENS__NODES", "commands");
+    let _serving = registration.serve();
+    let run = |command: &[&str]| {
+        let output = registration.run(command);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let away = format!("http://127.0.0.1:{}", Start::free_port());
+    let (is_added, text) = run(&["node", "add", &away]);
+    assert!(
+        !is_added && text.contains("cannot be reached") && text.contains("start the node"),
+        "{text}"
+    );
+    assert!(
+        text.contains("nothing was added") && text.contains("--yes"),
+        "{text}"
+    );
+    assert!(!run(&["node", "list"]).1.contains(&away));
+    let other = Start::on(&folder)
+        .named("other")
+        .with("--surfaces")
+        .with("sync,ops");
+    let other = other
+        .set(
+            "FOXDEN__MASTER_SECRET",
+            "not the secret of the registration server",
+        )
+        .serve();
+    let (is_added, text) = run(&["node", "add", other.url()]);
+    assert!(!is_added && text.contains("the same master_secret"), "{text}");
+    let (is_added, text) = run(&["node", "add", &away, "--yes"]);
+    assert!(is_added, "{text}");
+    assert!(run(&["node", "list"]).1.contains(&away));
+    let node = Start::on(&folder)
+        .named("node")
+        .with("--surfaces")
+        .with("sync,ops")
+        .serve();
+    let (is_added, text) = run(&["node", "add", node.url()]);
+    assert!(is_added, "{text}");
+}
+
 /// Both stores of a user move to another node, where they begin empty; the old node refuses all requests for them.
 #[test]
 fn a_user_is_moved_with_both_stores() {

@@ -342,9 +342,16 @@ pub(super) fn network_error(error: &sqlx::Error, url: &ServerUrl) -> Option<SqlE
 }
 
 fn unencrypted(place: &str, cause: &dyn std::fmt::Display) -> SqlError {
+    let cause = cause.to_string();
+    // The driver has no kind of its own for it.
+    let cure = if cause.contains("does not support TLS") {
+        "turn TLS on in the server, or write sslmode=prefer in the URL, which does without where the server has none"
+    } else {
+        "check the server's certificate, sslrootcert= and sslmode= in the URL"
+    };
     SqlError::unsuitable(
         format!("the connection to {place} cannot be encrypted: {cause}"),
-        "check the server's certificate, sslrootcert= and sslmode= in the URL",
+        cure,
     )
 }
 

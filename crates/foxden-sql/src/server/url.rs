@@ -158,6 +158,12 @@ impl ServerUrl {
         }
     }
 
+    /// Whether it names a password, or a file with one.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn has_password(&self) -> bool {
+        self.password.is_some() || self.password_file.is_some()
+    }
+
     /// The password, read from its file if it is in one.
     pub(crate) async fn read_password(&self) -> Result<Option<String>, SqlError> {
         let Some(path) = &self.password_file else {
@@ -169,7 +175,14 @@ impl ServerUrl {
                 "correct password_file= in the URL, or the permissions of the file",
             )
         })?;
-        Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        let password = text.trim_end_matches(['\r', '\n']);
+        if password.is_empty() {
+            return Err(SqlError::unsuitable(
+                format!("the password file {} is empty", path.display()),
+                "write the password to it, or leave password_file= out of the URL",
+            ));
+        }
+        Ok(Some(password.to_owned()))
     }
 
     /// The file with the certificates that are trusted, if the URL names one. It can be read.

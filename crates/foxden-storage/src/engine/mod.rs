@@ -34,7 +34,9 @@ pub use cache_url::{BadCacheUrl, CacheUrl, inspect_cache};
 pub use cached::Cached;
 pub use memory::MemoryEngine;
 pub use movable::MoveSide;
-pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, open, open_movable};
+pub use open::{
+    BadStoreUrl, OpenError, OpenOptions, StoreUrl, inspect, inspect_files, moved_away, open, open_movable,
+};
 pub use shared::{CacheAddress, CacheFault, CacheLook, CacheServer, SharedCached, cache_server};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use sql::SqlEngine;

@@ -293,31 +293,37 @@ impl MovedAway {
     pub(super) const fn of(flag: Option<MoveFlag>) -> Self {
         Self(flag)
     }
+
+    /// What becomes of the objects.
+    pub fn what(&self) -> String {
+        match &self.0 {
+            None => "its objects take part in a move".to_owned(),
+            Some(MoveFlag { role, peer, .. }) => match role {
+                MoveRole::Source => format!("its objects are being moved to {peer}"),
+                MoveRole::Moved => format!("its objects were moved to {peer}"),
+                MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived => {
+                    format!("objects are being moved here from {peer}")
+                }
+            },
+        }
+    }
+
+    /// What the operator can do.
+    pub fn cure(&self) -> &'static str {
+        match self.0.as_ref().map(|flag| flag.role) {
+            None => "run that `foxden migrate` to its end, or give it up: foxden migrate --give-up URL",
+            Some(MoveRole::Moved) => {
+                "set storage.url to that, or open what is here again: foxden migrate --give-up URL"
+            }
+            Some(MoveRole::Source | MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived) => {
+                "run `foxden migrate` again to go on, or give the move up: foxden migrate --give-up URL"
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for MovedAway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(MoveFlag { role, peer, .. }) = &self.0 else {
-            return f.write_str(
-                "its objects take part in a move; run that `foxden migrate` to its end, or give it up: foxden migrate --give-up URL",
-            );
-        };
-        match role {
-            MoveRole::Source => write!(
-                f,
-                "its objects are being moved to {peer}; run `foxden migrate` again to go on, or give the move up: \
-                 foxden migrate --give-up URL"
-            ),
-            MoveRole::Moved => write!(
-                f,
-                "its objects were moved to {peer}; set storage.url to that, or open what is here again: \
-                 foxden migrate --give-up URL"
-            ),
-            MoveRole::Unseen | MoveRole::Target | MoveRole::Arrived => write!(
-                f,
-                "objects are being moved here from {peer}; run `foxden migrate` again to go on, or give the move up: \
-                 foxden migrate --give-up URL"
-            ),
-        }
+        write!(f, "{}; {}", self.what(), self.cure())
     }
 }

@@ -270,6 +270,24 @@ pub async fn inspect(url: &ServerUrl) -> Result<ServerLook, SqlError> {
     Err(SqlError::UnknownEngine(url.to_string()))
 }
 
+/// Looks at the files of a folder as [`open`] would, and writes nothing. Returns whether they hold objects; `None` if there are none.
+pub fn inspect_files(folder: &Path) -> Result<Option<bool>, OpenError> {
+    Ok(sqlite::inspect(folder)?)
+}
+
+/// What becomes of the objects in a database of a server that [`inspect`] refuses as [`SqlError::Moved`].
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub async fn moved_away(url: &ServerUrl, rng: Arc<dyn Rng>) -> Result<MovedAway, SqlError> {
+    SqlRows::moved(url, rng).await
+}
+
+/// There is no driver to look with. Such a URL is refused when it is read.
+#[cfg(not(any(feature = "postgres", feature = "mysql")))]
+#[expect(clippy::unused_async, reason = "it is called as the other one is")]
+pub async fn moved_away(url: &ServerUrl, _rng: Arc<dyn Rng>) -> Result<MovedAway, SqlError> {
+    Err(SqlError::UnknownEngine(url.to_string()))
+}
+
 impl StoreUrl {
     /// The name of the engine.
     pub const fn engine(&self) -> &'static str {

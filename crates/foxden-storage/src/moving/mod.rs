@@ -90,6 +90,17 @@ pub enum MoveError {
         /// What it is to that move.
         what: String,
     },
+    /// The store to move to was moved away before, and the move has ended.
+    #[error(
+        "{place} was moved to {peer}, and that move has ended; what is still at {place} is not served: delete it, or name another \
+         store or folder"
+    )]
+    LeftOver {
+        /// The store.
+        place: String,
+        /// The store that it was moved to.
+        peer: String,
+    },
     /// All users have been moved before.
     #[error(
         "{from} was moved to {to} before; to serve or move what is still there, open it first: \
@@ -199,6 +210,10 @@ pub async fn begin(stores: Move<'_>, rng: &dyn Rng) -> Result<MoveState, MoveErr
             flag(stores, &source.id).await
         }
         (Some(source), _) => Err(from.other_move(&source)),
+        (None, Some(target)) if target.role == MoveRole::Moved => Err(MoveError::LeftOver {
+            place: to.shown.to_owned(),
+            peer: target.peer,
+        }),
         (None, Some(target)) => Err(to.other_move(&target)),
     }
 }

@@ -41,6 +41,7 @@ fn a_cache_that_cannot_be_used_is_told_with_its_cause() {
     for kind in [Redis, Memcached] {
         let nothing = kind.url(Start::free_port());
         expect_finding(&nothing, BAD, "cannot be used: Connection refused", FIX);
+        expect_finding(&nothing, BAD, "nothing listens there; start it", FIX);
         let hung = CacheServer::start(kind, &[]);
         hung.pause();
         expect_finding(
@@ -55,11 +56,17 @@ fn a_cache_that_cannot_be_used_is_told_with_its_cause() {
     expect_finding(
         &wrong,
         BAD,
-        "cannot be used: it answers -ERR unknown command",
+        "cannot be used: what listens there is not memcached: it answers -ERR unknown command",
         FIX,
     );
     let wrong = Redis.url_at(memcached.place());
-    expect_finding(&wrong, BAD, "cannot be used: its answer has another form", FIX);
+    expect_finding(
+        &wrong,
+        BAD,
+        "cannot be used: what listens there is not Redis: its answer",
+        FIX,
+    );
+    expect_finding("local", "ok  ", "local, in the memory of the process", "");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn expect_refusal(url: &str, cause: &str, cure: &str) {
 fn login(url: &str) -> String {
     let user = url.split_once("://").unwrap().1.split_once('@').unwrap().0;
     user.split_once(':')
-        .map_or("no password".to_owned(), |(_, password)| format!(":{password}@"))
+        .map_or("\0 none".to_owned(), |(_, password)| format!(":{password}@"))
 }
 
 #[test]
@@ -62,6 +62,13 @@ fn the_password_is_wrong() {
     let wrong = with_login(&url(TestServer::Postgres), &login);
     let cause = format!("refuses the password of {}", user.name);
     expect_refusal(&wrong, &cause, "correct the password in the URL");
+    let missing = with_login(&url(TestServer::Postgres), &user.name);
+    expect_refusal(&missing, "the URL has no password", "password_file=");
+    let folder = Folder::new();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "\n").unwrap();
+    let empty = with_option(&missing, &format!("password_file={}", file.display()));
+    expect_refusal(&empty, "is empty", "write the password to it");
 
     let user = User::new(TestServer::Mariadb);
     let login = format!("{}:not-{PASSWORD}", user.name);
@@ -383,10 +390,6 @@ fn the_server_offers_no_encryption_that_is_asked_for() {
     for server in TestServer::ALL {
         let url = with_option(&url(server), "sslmode=verify-full");
         let cause = "cannot be encrypted: server does not support TLS";
-        expect_refusal(
-            &url,
-            cause,
-            "check the server's certificate, sslrootcert= and sslmode=",
-        );
+        expect_refusal(&url, cause, "turn TLS on in the server, or write sslmode=prefer");
     }
 }

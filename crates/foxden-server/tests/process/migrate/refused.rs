@@ -1,5 +1,7 @@
 //! Moves that are refused before anything is changed, each with its cause.
 
+use std::collections::BTreeSet;
+
 use foxden_sql::testing::TestServer;
 
 use super::{Folder, Size, Start, dump, give_up, migrate, moved, namespace, refused, said, seed, sqlite};
@@ -69,11 +71,24 @@ fn a_store_that_is_served_is_not_moved_and_one_that_is_moved_is_not_served() {
         text.contains("its objects were moved to sqlite:") && text.contains("set storage.url to that"),
         "{text}"
     );
+    let checked = said(&start.run(&["check"]));
+    assert!(
+        checked.contains("BAD   objects: ")
+            && checked.contains("its objects were moved to sqlite:")
+            && checked.contains("set storage.url to that"),
+        "{checked}"
+    );
     // The same command says so again; another one is refused.
     let text = said(&migrate(&folder, &store, &other));
     assert!(text.contains("All objects were moved."), "{text}");
     let text = refused(&migrate(&folder, &store, &sqlite(&folder, "third")));
     assert!(text.contains("was moved to sqlite:"), "{text}");
+    // So is the way back, to a store that still has what it had.
+    let text = refused(&migrate(&folder, &other, &store));
+    assert!(
+        text.contains("that move has ended") && text.contains("delete it, or name another"),
+        "{text}"
+    );
     let text = said(&give_up(&folder, &store));
     assert!(text.contains("can be served again"), "{text}");
     start.serve().stop();
@@ -81,6 +96,40 @@ fn a_store_that_is_served_is_not_moved_and_one_that_is_moved_is_not_served() {
     assert!(text.contains("takes part in no move"), "{text}");
     let text = refused(&migrate(&folder, &store, &other));
     assert!(text.contains("is not empty"), "{text}");
+}
+
+/// Another store was named, and nothing was moved there.
+#[test]
+fn objects_that_are_left_behind_are_told() {
+    let folder = Folder::new();
+    let (own, other) = (sqlite(&folder, "data/storage"), sqlite(&folder, "other"));
+    seed(&own, FEW);
+    let files = || {
+        let files = std::fs::read_dir(folder.path().join("data/storage")).unwrap();
+        files
+            .map(|file| file.unwrap().file_name())
+            .collect::<BTreeSet<_>>()
+    };
+    let before = files();
+    let start = Start::on(&folder).set("FOXDEN__STORAGE__URL", &other);
+    let told = "hold objects that are not served";
+    let checked = said(&start.run(&["check"]));
+    assert!(
+        checked.contains("look  objects: the files in ") && checked.contains(told),
+        "{checked}"
+    );
+    let program = start.serve();
+    assert!(program.log().contains(told), "{}", program.log());
+    program.stop();
+    assert_eq!(files(), before, "a look leaves nothing behind");
+    let served = said(&Start::on(&folder).run(&["check"]));
+    assert!(
+        served.contains("ok    objects: SQLite files in ") && !served.contains(told),
+        "{served}"
+    );
+    moved(&migrate(&folder, &own, &other));
+    let checked = said(&start.run(&["check"]));
+    assert!(!checked.contains(told), "{checked}");
 }
 
 #[test]
@@ -109,7 +158,9 @@ fn a_database_that_is_served_is_not_moved() {
         assert!(text.contains("its objects were moved to sqlite:"), "{text}");
         let checked = said(&start.run(&["check"]));
         assert!(
-            checked.contains("are being moved to or from another store, or were moved"),
+            checked.contains("BAD   objects: the database ")
+                && checked.contains("its objects were moved to sqlite:")
+                && checked.contains("set storage.url to that"),
             "{checked}"
         );
     }

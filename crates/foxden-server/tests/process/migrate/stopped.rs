@@ -87,6 +87,11 @@ fn a_full_disk_stops_a_move_that_goes_on_later() {
         served.contains("objects are being moved here from sqlite:"),
         "{served}"
     );
+    let checked = said(&start.run(&["check"]));
+    assert!(
+        checked.contains("objects are being moved here from sqlite:"),
+        "{checked}"
+    );
     moved(&migrate(&folder, &store, &other));
     dump(&other).assert_same_as(&before);
 }
@@ -131,7 +136,11 @@ fn a_move_that_is_given_up_leaves_the_source_as_it_was_and_the_target_empty() {
         seed(&store, SOME);
         let before = dump(&store);
         let mut child = begin(&folder, &store, database.url());
-        wait_for(&mut child, Duration::from_millis(300));
+        // Less than the move takes.
+        assert!(
+            !wait_for(&mut child, Duration::from_millis(80)),
+            "it has ended before"
+        );
         child.kill().unwrap();
         child.wait().unwrap();
         // Each of them is flagged unless the program was killed before.

@@ -26,6 +26,10 @@ pub(super) fn refusal(error: &sqlx::Error, url: &ServerUrl) -> SqlError {
         .and_then(sqlx::error::DatabaseError::code);
     let (user, database, place) = (&url.user, &url.database, url.place());
     let (cause, cure) = match code.as_deref().unwrap_or_default() {
+        "28P01" if !url.has_password() => (
+            format!("PostgreSQL at {place} asks {user} for a password, and the URL has no password"),
+            "write it into a file and name that in the URL with password_file=",
+        ),
         "28P01" => (
             format!("PostgreSQL at {place} refuses the password of {user}"),
             "correct the password in the URL or in its password_file=",

@@ -96,7 +96,11 @@ impl CacheAddress {
         if let Some(path) = address.password_file.take() {
             let text = tokio::fs::read_to_string(&path).await;
             let text = text.map_err(|error| format!("the password file {}: {error}", path.display()))?;
-            address.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+            let password = text.trim_end_matches(['\r', '\n']);
+            if password.is_empty() {
+                return Err(format!("the password file {} is empty", path.display()));
+            }
+            address.password = Some(password.to_owned());
         }
         Ok(address)
     }

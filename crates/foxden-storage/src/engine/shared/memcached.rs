@@ -256,6 +256,10 @@ async fn stats<const N: usize>(
                         .to_owned(),
                 );
             }
+            // So begin the refusals of Redis.
+            _ if line.starts_with('-') => {
+                return Err(format!("what listens there is not memcached: it answers {line}"));
+            }
             _ => return Err(format!("it answers {line}")),
         }
     }

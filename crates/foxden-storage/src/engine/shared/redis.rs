@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use foxden_model::Clock;
 
 use super::pipeline::Pipeline;
-use super::wire::{Input, Protocol, ReadFault, Wire, number, put_number};
+use super::wire::{Input, Protocol, ReadFault, STRANGE, Wire, number, put_number};
 use super::{CacheAddress, CacheFault, CacheLook, CacheRead, CacheServer, Found, Got};
 
 /// Stores a value if the one before has not changed, and removes another key then.
@@ -235,7 +235,11 @@ impl Protocol for Login {
 /// The answer to a command of the greeting.
 async fn greeted(wire: &mut Wire, request: &[u8], what: &str) -> Result<Reply, String> {
     wire.send(request).await?;
-    match wire.read(Login::reply).await? {
+    let reply = wire.read(Login::reply).await.map_err(|cause| match &*cause {
+        STRANGE => format!("what listens there is not Redis: {cause}"),
+        _ => cause,
+    });
+    match reply? {
         Reply::Error(cause) if cause.starts_with("NOAUTH") => Err(
             "it wants a password: write redis://:PASSWORD@HOST, or redis://HOST?password_file=FILE"
                 .to_owned(),
@@ -366,7 +370,7 @@ const fn found(value: Vec<u8>) -> Found {
 }
 
 fn strange() -> CacheFault {
-    CacheFault::Away("its answer has another form".to_owned())
+    CacheFault::Away(STRANGE.to_owned())
 }
 
 /// A length that was told; none if it is below zero, which stands for nothing.

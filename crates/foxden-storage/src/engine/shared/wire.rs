@@ -1,10 +1,15 @@
 //! What a cache server says, read from bytes as they come, and the conversation that begins a connection.
 
+use std::io;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// The longest line and the longest value of an answer.
 pub(super) const MOST_BYTES: usize = 1 << 20;
+
+/// What is said of an answer that no server of this kind gives.
+pub(super) const STRANGE: &str = "its answer has another form";
 
 /// What a kind of server speaks.
 pub(super) trait Protocol: Send + Sync + 'static {
@@ -78,7 +83,7 @@ impl<'a> Input<'a> {
 
 impl ReadFault {
     pub(super) fn strange() -> Self {
-        Self::Broken("its answer has another form".to_owned())
+        Self::Broken(STRANGE.to_owned())
     }
 
     fn too_long() -> Self {
@@ -89,7 +94,10 @@ impl ReadFault {
 impl Wire {
     pub(super) async fn connect(host: &str, port: u16) -> Result<Self, String> {
         let stream = TcpStream::connect((host, port)).await;
-        let stream = stream.map_err(|error| error.to_string())?;
+        let stream = stream.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => format!("{error}: nothing listens there; start it"),
+            _ => error.to_string(),
+        })?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let input = Vec::new();
         Ok(Self { stream, input })

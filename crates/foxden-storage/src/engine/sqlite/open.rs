@@ -185,7 +185,7 @@ pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(1))
 }
 
-fn connect(path: &Path, access: OpenFlags, timeout: Duration) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, access: OpenFlags, timeout: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(timeout)?;
     // Without it, SQLite plans a statement again for each new value of a bound range.
@@ -220,7 +220,7 @@ fn migrate(connection: &mut Connection, files: u32, number: u32) -> rusqlite::Re
     Ok(())
 }
 
-fn check_version(
+pub(super) fn check_version(
     folder: &Path,
     path: &Path,
     connection: &Connection,
