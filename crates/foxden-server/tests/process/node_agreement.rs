@@ -57,7 +57,7 @@ fn the_services_agree(server: TestServer) {
 
     // There is no node, then one that takes users.
     assert_told(&ann, None, 0);
-    run(0, &["add", first, "--capacity", "10"]);
+    run(0, &["add", first, "--capacity", "10", "--yes"]);
     assert_told(&ann, Some(first), 1);
     // No new users.
     run(1, &["drain", "--keep-users", first]);
@@ -72,7 +72,7 @@ fn the_services_agree(server: TestServer) {
     assert_told(&cai, None, 0);
     // Back-off: those who are there stay, and others go there if there is no other room.
     run(0, &["set", first, "--backoff", "1 h"]);
-    run(1, &["add", second, "--capacity", "2", "--backoff", "10 min"]);
+    run(1, &["add", second, "--capacity", "2", "--backoff", "10 min", "--yes"]);
     assert_told(&cai, Some(second), 1);
     assert_told(&ann, Some(first), 0);
     // Down, and up again.
@@ -106,7 +106,7 @@ fn the_services_agree(server: TestServer) {
     assert_told(&bea, None, 0);
     run(1, &["remove", second, "--yes"]);
     assert_told(&bea, None, 1);
-    run(0, &["add", first]);
+    run(0, &["add", first, "--yes"]);
     for person in [&ann, &bea, &cai] {
         assert_told(person, Some(first), 0);
     }
