@@ -72,7 +72,10 @@ fn the_services_agree(server: TestServer) {
     assert_told(&cai, None, 0);
     // Back-off: those who are there stay, and others go there if there is no other room.
     run(0, &["set", first, "--backoff", "1 h"]);
-    run(1, &["add", second, "--capacity", "2", "--backoff", "10 min", "--yes"]);
+    run(
+        1,
+        &["add", second, "--capacity", "2", "--backoff", "10 min", "--yes"],
+    );
     assert_told(&cai, Some(second), 1);
     assert_told(&ann, Some(first), 0);
     // Down, and up again.
