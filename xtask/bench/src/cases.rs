@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use crate::comparison::{compare_scripts, median_round};
 use crate::load::{self, Script};
 use crate::process::{DiskLatency, Process};
-use crate::request::{Signer, id, objects};
+use crate::request::{COLLECTIONS, Signer, id, objects};
 
 /// Users that the load is spread over.
 const USERS: u64 = 100;
@@ -134,20 +134,9 @@ pub async fn part(what: Part, program: &Path, earlier: Option<&Path>, seconds: f
 
 /// Gives every user ten collections and a history.
 async fn fill(server: &Process) -> Result<()> {
-    let names = [
-        "addons",
-        "bookmarks",
-        "clients",
-        "crypto",
-        "forms",
-        "meta",
-        "passwords",
-        "prefs",
-        "tabs",
-    ];
     let script = |user: u64| {
         let signer = Signer::new(user, server.port);
-        let mut script: Script = names
+        let mut script: Script = COLLECTIONS
             .map(|name| signer.request("POST", &format!("/storage/{name}"), &objects(0, 5)))
             .into();
         let histories = (0..OBJECTS).step_by(100);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::load::{self, Script};
-use crate::request::{Basic, Signer, id, objects};
+use crate::request::{Basic, COLLECTIONS, Signer, id, objects};
 use crate::soak::client::{Answer, Client, accounts};
 
 /// The user of Sync 1.5 whose store is asked for.
@@ -12,18 +12,6 @@ const USER: u64 = 42;
 const OTHERS: u64 = 1000;
 /// The person of Sync 1.1, and of accounts.
 const PERSON: u64 = 7;
-/// Collections of a store beside its history, each with one object.
-const COLLECTIONS: [&str; 9] = [
-    "addons",
-    "bookmarks",
-    "clients",
-    "crypto",
-    "forms",
-    "meta",
-    "passwords",
-    "prefs",
-    "tabs",
-];
 /// Objects of the history.
 const OBJECTS: u64 = 1000;
 /// Objects in a large request.

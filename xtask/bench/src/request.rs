@@ -9,6 +9,19 @@ use ring::{hkdf, hmac, pbkdf2};
 /// The secret that the measured server and this program share.
 pub const SECRET: &str = "a secret for measuring, and for nothing else";
 
+/// Collections of a store beside its history.
+pub const COLLECTIONS: [&str; 9] = [
+    "addons",
+    "bookmarks",
+    "clients",
+    "crypto",
+    "forms",
+    "meta",
+    "passwords",
+    "prefs",
+    "tabs",
+];
+
 /// Writes requests for one user of the server at one port.
 pub struct Signer {
     user: u64,

@@ -10,7 +10,7 @@ use super::{Figure, at_least, ms};
 use crate::comparison::{compare, compare_scripts};
 use crate::load::{self, Expect, Round, Script};
 use crate::process::{DiskLatency, Process};
-use crate::request::{Basic, Signer, id, objects};
+use crate::request::{Basic, COLLECTIONS, Signer, id, objects};
 
 /// The number of accounts.
 const PEOPLE: u64 = 100;
@@ -114,18 +114,7 @@ async fn register(port: u16) -> Result<()> {
 
 /// Ten collections and a history.
 fn filling(write: Writer<'_>) -> Script {
-    let names = [
-        "addons",
-        "bookmarks",
-        "clients",
-        "crypto",
-        "forms",
-        "meta",
-        "passwords",
-        "prefs",
-        "tabs",
-    ];
-    let mut script: Script = names
+    let mut script: Script = COLLECTIONS
         .map(|name| write("POST", &format!("/storage/{name}"), &objects(0, 5)))
         .into();
     let histories = (0..OBJECTS).step_by(100);
